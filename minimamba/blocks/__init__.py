@@ -1,0 +1,1 @@
+"""Ops composed into blocks, still pairs of pure functions."""

@@ -1,0 +1,1 @@
+"""EchoMamba4Rec and the models it is compared with."""
