@@ -1,0 +1,163 @@
+"""The selective scan one cache-sized block at a time: the arithmetic behind `selective`.
+
+A block is a few batch rows and a few time steps. Its arrays have the layout (b, t, n, e): channels
+last, so that every inner loop runs over contiguous numbers. Between blocks only the state
+survives; the backward starts each block from that state and computes the rest again.
+"""
+
+from typing import NamedTuple
+
+from minimamba.arrays import Array, array_namespace
+from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
+
+SLAB_BYTES = 1 << 15  # one time step of a block: it should stay in the first-level cache
+BLOCK_BYTES = 1 << 19  # one work array of a block: it should stay in the second-level cache
+
+
+class SelectiveScanInputs(NamedTuple):
+    """The inputs of a selective scan, or of one block of it; absent options are None."""
+
+    u: Array  # (b, l, e)
+    delta: Array  # (b, l, e)
+    A: Array  # (e, n)
+    B: Array  # (b, l, n)
+    C: Array  # (b, l, n)
+    D: Array | None  # (e,)
+    z: Array | None  # (b, l, e)
+    delta_bias: Array | None  # (e,)
+    delta_softplus: bool
+
+
+class Work(NamedTuple):
+    """The memory of one block, used again by every block."""
+
+    a: Array  # (rows, steps, n, e) decays
+    h: Array  # (rows, steps + 1, n, e) states, the one before the block first
+    g: Array | None  # (rows, steps, n, e) adjoint states
+
+
+def plan(b, l, n, e, itemsize):
+    """Return how many batch rows and time steps make a block."""
+    state = max(1, n * e * itemsize)
+    rows = max(1, min(b, SLAB_BYTES // state))
+    steps = max(1, min(l, BLOCK_BYTES // (rows * state)))
+    return rows, steps
+
+
+def pieces(total, size):
+    """Return the slices of at most `size` that cover range(total), in order."""
+    return [slice(i, min(i + size, total)) for i in range(0, total, size)]
+
+
+def allocate(xp, rows, steps, n, e, dtype, adjoint):
+    """Return the work arrays of one block."""
+    a = xp.empty((rows, steps, n, e), dtype)
+    h = xp.empty((rows, steps + 1, n, e), dtype)
+    return Work(a, h, xp.empty_like(a) if adjoint else None)
+
+
+def cut(x, rows, steps):
+    """Return the inputs of one block, contiguous whatever the strides of the whole are.
+
+    A becomes (n, e): channels last, like everything in a block.
+    """
+    xp = array_namespace(x.u)
+
+    def block(array):
+        return None if array is None else xp.ascontiguousarray(array[rows, steps])
+
+    sequences = {name: block(getattr(x, name)) for name in ("u", "delta", "B", "C", "z")}
+    return x._replace(A=xp.ascontiguousarray(x.A.T), **sequences)
+
+
+def step_size(x):
+    """Return the step size, Eq. (7.1), and what its backward needs."""
+    raw = x.delta if x.delta_bias is None else x.delta + x.delta_bias
+    return softplus(raw) if x.delta_softplus else (raw, None)
+
+
+def run(x, step, state, work):
+    """Run the recurrence over one block; return its decays and its states, Eqs. (7.2), (7.3).
+
+    The states are (rows, steps + 1, n, e): the first is `state`, the last the one after the block.
+    """
+    xp = array_namespace(x.u)
+    rows, steps = x.u.shape[:2]
+    a, h = work.a[:rows, :steps], work.h[:rows, : steps + 1]
+    xp.multiply(step[:, :, None, :], x.A, out=a)
+    xp.exp(a, out=a)
+    xp.multiply((step * x.u)[:, :, None, :], x.B[:, :, :, None], out=h[:, 1:])
+    h[:, 0] = state
+    decayed = xp.empty_like(state)
+    for t in range(steps):
+        xp.multiply(a[:, t], h[:, t], out=decayed)
+        xp.add(h[:, t + 1], decayed, out=h[:, t + 1])
+    return a, h
+
+
+def read(x, h):
+    """Return y_t = C_t h_t + D u_t, Eq. (7.4), from the states h (rows, steps, n, e)."""
+    xp = array_namespace(h)
+    y = xp.matmul(x.C[:, :, None, :], h)[:, :, 0]
+    if x.D is not None:
+        y += x.D * x.u
+    return y
+
+
+def block_forward(x, state, work):
+    """Return the output of one block, Eq. (7.5), and the state after it (a view of `work`)."""
+    step, _ = step_size(x)
+    _, h = run(x, step, state, work)
+    y = read(x, h[:, 1:])
+    if x.z is not None:
+        y *= silu(x.z)[0]
+    return y, h[:, -1]
+
+
+def block_backward(dy, x, state, carry, work):
+    """Pull dy back through one block.
+
+    `carry` is a_{t+1} g_{t+1} at the end of the block, (rows, n, e), and is overwritten by the same
+    quantity at its beginning: the only thing that an earlier block has to know of a later one.
+    Returns the gradients of the block's inputs as SelectiveScanInputs; dA, dD and the gradient of
+    delta_bias are this block's share of a sum.
+    """
+    xp = array_namespace(dy)
+    step, step_cache = step_size(x)
+    a, h = run(x, step, state, work)
+    dy, dz = gate_backward(dy, x, h[:, 1:])
+    dC = xp.matmul(h[:, 1:], dy[..., None])[..., 0]  # Eq. (7.7)
+    g = run_adjoint(dy, x, a, carry, work)
+    dB = xp.matmul(g, (step * x.u)[..., None])[..., 0]  # Eq. (7.7)
+    dv = xp.matmul(x.B[:, :, None, :], g)[:, :, 0]  # of v = step * u
+    q = xp.multiply(a, h[:, :-1], out=a)  # a_t g_t h_{t-1}: what one unit of step * A moves
+    dA = xp.einsum("btne,bte->ne", q, step).T  # Eq. (7.9)
+    dstep = dv * x.u + xp.einsum("btne,ne->bte", q, x.A)  # Eq. (7.8)
+    du, dD = dv * step, None
+    if x.D is not None:
+        du, dD = du + x.D * dy, xp.einsum("bte,bte->e", dy, x.u)  # Eq. (7.10)
+    ddelta = softplus_backward(dstep, step_cache) if x.delta_softplus else dstep
+    dbias = None if x.delta_bias is None else ddelta.sum(axis=(0, 1))
+    return SelectiveScanInputs(du, ddelta, dA, dB, dC, dD, dz, dbias, x.delta_softplus)
+
+
+def gate_backward(dy, x, h):
+    """Return the gradients of the ungated output and of z, Eq. (7.10)."""
+    if x.z is None:
+        return dy, None
+    gate, gate_cache = silu(x.z)
+    return dy * gate, silu_backward(dy * read(x, h), gate_cache)
+
+
+def run_adjoint(dy, x, a, carry, work):
+    """Return g_t = C_t dy_t + a_{t+1} g_{t+1}, Eq. (7.6), and leave a_t g_t in the place of a_t."""
+    xp = array_namespace(dy)
+    g = work.g[: a.shape[0], : a.shape[1]]
+    xp.multiply(dy[:, :, None, :], x.C[:, :, :, None], out=g)
+    later = carry
+    for t in reversed(range(a.shape[1])):
+        xp.add(g[:, t], later, out=g[:, t])
+        xp.multiply(a[:, t], g[:, t], out=a[:, t])
+        later = a[:, t]
+    carry[...] = later
+    return g
