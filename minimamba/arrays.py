@@ -1,0 +1,177 @@
+"""NumPy or CuPy: which one an array belongs to, and the few things they do differently.
+
+Everything that must know the difference is here, so that one code path in `ops/` serves both.
+"""
+
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
+
+
+def array_namespace(*arrays):
+    """Return the module, `numpy` or `cupy`, that the arrays belong to.
+
+    Parameters
+    ----------
+    *arrays : array, number or None
+        Numbers and None belong to no one and are skipped.
+
+    Returns
+    -------
+    xp : module
+        `cupy` when the arrays are CuPy's, else `numpy`. CuPy is never imported from here: where
+        nobody has imported it, no CuPy array can exist.
+
+    Raises
+    ------
+    TypeError
+        When NumPy and CuPy arrays are mixed, or something is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> array_namespace(np.ones(3), None).__name__
+    'numpy'
+    """
+    cupy = sys.modules.get("cupy")
+    found = None
+    for x in arrays:
+        if isinstance(x, np.ndarray):
+            mine = np
+        elif x is None or isinstance(x, (np.generic, int, float, complex)):
+            continue
+        elif cupy is not None and isinstance(x, cupy.ndarray):
+            mine = cupy
+        else:
+            raise TypeError(f"expected NumPy or CuPy arrays, got {_type_name(x)}")
+        if found is not None and mine is not found:
+            raise TypeError(
+                "expected arrays of one kind, got NumPy and CuPy arrays mixed: move them to one "
+                "side first, with cupy.asarray(x) or minimamba.arrays.to_host(x)"
+            )
+        found = mine
+    return np if found is None else found
+
+
+def to_host(x):
+    """Return x as a NumPy array, copied from the GPU only when it lives there.
+
+    Examples
+    --------
+    >>> to_host(np.arange(3))
+    array([0, 1, 2])
+    """
+    return x.get() if array_namespace(x) is not np else np.asarray(x)
+
+
+def from_host(x, like):
+    """Return x where `like` lives: unchanged beside NumPy arrays, copied to the GPU beside CuPy's.
+
+    Parameters
+    ----------
+    x : array
+        Usually a NumPy array; one that is there already is returned as it is.
+    like : array
+        Tells the side.
+
+    Examples
+    --------
+    >>> from_host(np.arange(3), like=np.ones(2))
+    array([0, 1, 2])
+    """
+    return array_namespace(like).asarray(x)
+
+
+def gpu_unavailable():
+    """Say why CuPy cannot be used, in one sentence; None when it can.
+
+    A real kernel is run, because a driver without a run-time compiler passes every cheaper test.
+
+    Examples
+    --------
+    >>> reason = gpu_unavailable()
+    >>> reason is None or isinstance(reason, str)
+    True
+    """
+    try:
+        import cupy
+    except ImportError:
+        return "CuPy is not installed: pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12)"
+    try:
+        if not cupy.cuda.is_available():
+            return "CuPy finds no CUDA device: is an NVIDIA driver installed?"
+        float((cupy.arange(2) + 1).sum())
+    except Exception as error:  # CUDA, driver, NVRTC and loader errors share no other base class
+        return f"CuPy cannot run a kernel: {str(error).splitlines()[0] if str(error) else error!r}"
+    return None
+
+
+def check_indices(name, indices, count):
+    """Require integers in [0, count).
+
+    Host arrays are checked for nothing; CuPy arrays cost one wait for the GPU, which is better
+    than CuPy's own rule of wrapping around silently. Give host indices to avoid the wait.
+
+    Raises
+    ------
+    TypeError
+        When the indices are not integers.
+    ValueError
+        When one is negative or too large.
+
+    Examples
+    --------
+    >>> check_indices("ids", np.array([0, 4]), 4)
+    Traceback (most recent call last):
+    ValueError: ids must lie in 0..3, got values from 0 to 4
+    """
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got dtype {indices.dtype}")
+    if indices.size == 0:
+        return
+    low, high = int(indices.min()), int(indices.max())
+    if low < 0 or high >= count:
+        raise ValueError(f"{name} must lie in 0..{count - 1}, got values from {low} to {high}")
+
+
+def sum_rows(rows, index, count):
+    """Add up the rows that share an index: out[i] = sum of rows[j] with index[j] == i.
+
+    NumPy sorts and adds runs (`np.add.at` is many times slower); CuPy adds atomically, in no fixed
+    order, so that its last bits may change from run to run.
+
+    Parameters
+    ----------
+    rows : array, shape (m, d)
+    index : array of int, shape (m,)
+    count : int
+        Rows of the result; rows without an index are zero.
+
+    Examples
+    --------
+    >>> sum_rows(np.array([[1.0], [2.0], [4.0]]), np.array([2, 0, 2]), 3)
+    array([[2.],
+           [0.],
+           [5.]])
+    """
+    xp = array_namespace(rows, index)
+    out = xp.zeros((count, rows.shape[1]), rows.dtype)
+    if xp is not np:
+        import cupyx
+
+        cupyx.scatter_add(out, index, rows)
+    elif len(index):
+        order = np.argsort(index, kind="stable")
+        index = index[order]
+        starts = np.flatnonzero(np.diff(index, prepend=-1))
+        out[index[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    return out
+
+
+def _type_name(x):
+    """Return 'torch.Tensor' for a tensor, 'list' for a list."""
+    kind = type(x)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
