@@ -1,0 +1,187 @@
+"""EchoMamba4Rec: from a sequence of items to a score for every item, forward and backward."""
+
+from typing import NamedTuple
+
+from minimamba.arrays import Array
+from minimamba.blocks.echo import (
+    EchoBlockParams,
+    echo_block,
+    echo_block_backward,
+    echo_block_read,
+    echo_block_read_backward,
+)
+from minimamba.blocks.sequence import flip_window, read_last
+from minimamba.ops.dropout import dropout, dropout_backward
+from minimamba.ops.embedding import embedding, embedding_backward
+from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
+from minimamba.ops.norm import NormParams, layer_norm, layer_norm_backward
+
+EPS = 1e-12  # of the norm after the embedding, as released
+
+
+class EchoParams(NamedTuple):
+    """All weights. The table also scores the items; its row 0 belongs to the padding."""
+
+    item_embedding: Array  # (v, d)
+    norm: NormParams
+    layers: tuple[EchoBlockParams, ...]
+
+
+class EchoEncodeCache(NamedTuple):
+    """What `echo_encode_backward` needs."""
+
+    embedding: object
+    dropout: object
+    norm: object
+    layers: tuple
+
+
+class EchoLossCache(NamedTuple):
+    """What `echo_loss_backward` needs."""
+
+    encode: EchoEncodeCache
+    row: Array  # (b, d)
+    item_embedding: Array  # (v, d)
+    loss: object
+
+
+def echo_encode(item_seq, lengths, params, rate=0.0, rng=None, flip=flip_window, read=read_last):
+    """Return the vector that is compared with every item, Eq. (11.14).
+
+    Parameters
+    ----------
+    item_seq : int array, shape (b, l)
+        Item numbers 1..v-1, padded on the right with 0 to the length the filter was made for.
+    lengths : int array, shape (b,)
+        Number of items in each row, at least 1.
+    params : EchoParams
+    rate, rng : float, numpy.random.Generator or None
+        Dropout; rng None means evaluation.
+    flip : callable
+        `flip_window` (as released) or `flip_valid`.
+    read : callable
+        `read_last` (as released) or `read_ends`.
+
+    Returns
+    -------
+    row : array, shape (b, d)
+    cache : EchoEncodeCache
+
+    Raises
+    ------
+    ValueError
+        If a length leaves the window or an item has no row in the table.
+    """
+    _check(item_seq, lengths)
+    x, c_embedding = embedding(item_seq, params.item_embedding, padding=0)
+    x, c_dropout = dropout(x, rate, rng)
+    x, c_norm = layer_norm(x, params.norm, EPS)
+    caches = []
+    for layer in params.layers[:-1]:
+        x, c_layer = echo_block(x, lengths, layer, rate, rng, flip)
+        caches.append(c_layer)
+    row, c_layer = echo_block_read(x, lengths, params.layers[-1], rate, rng, flip, read)
+    return row, EchoEncodeCache(c_embedding, c_dropout, c_norm, (*caches, c_layer))
+
+
+def echo_encode_backward(drow, cache):
+    """Pull drow, shape (b, d), back, Eq. (11.14).
+
+    Returns
+    -------
+    dx : array, shape (b, l, d)
+        Gradient of the looked-up embeddings.
+    dparams : EchoParams
+        `item_embedding` holds what came through the look-up only.
+    """
+    *earlier, c_last = cache.layers
+    dx, layer = echo_block_read_backward(drow, c_last)
+    layers = (layer,)
+    for c_layer in reversed(earlier):
+        dx, layer = echo_block_backward(dx, c_layer)
+        layers = (layer, *layers)
+    dx, norm = layer_norm_backward(dx, cache.norm)
+    dx = dropout_backward(dx, cache.dropout)
+    return dx, EchoParams(embedding_backward(dx, cache.embedding), norm, layers)
+
+
+def echo_scores(item_seq, lengths, params, flip=flip_window, read=read_last):
+    """Score every item as the next one, Eq. (11.14): the row times the tied table.
+
+    Parameters
+    ----------
+    item_seq, lengths, params, flip, read
+        As for `echo_encode`.
+
+    Returns
+    -------
+    scores : array, shape (b, v)
+        Column 0 is the padding item; whoever ranks leaves it out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
+    >>> echo_scores(np.array([[3, 1, 4, 0, 0]]), np.array([3]), params).shape
+    (1, 10)
+    """
+    row, _ = echo_encode(item_seq, lengths, params, flip=flip, read=read)
+    return row @ params.item_embedding.T
+
+
+def echo_loss(
+    item_seq, lengths, target, params, rate=0.0, rng=None, flip=flip_window, read=read_last
+):
+    """Return the mean cross entropy of the next item, Eq. (11.15), over all v columns.
+
+    As in the release the softmax runs over the padding's column too, though it is never a target.
+
+    Parameters
+    ----------
+    item_seq, lengths, params, rate, rng, flip, read
+        As for `echo_encode`.
+    target : int array, shape (b,)
+        The item that came next.
+
+    Returns
+    -------
+    loss : array, shape ()
+    cache : EchoLossCache
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
+    >>> item_seq, lengths, target = np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5])
+    >>> loss, cache = echo_loss(item_seq, lengths, target, params)
+    >>> echo_loss_backward(cache).item_embedding.shape
+    (10, 4)
+    """
+    row, c_encode = echo_encode(item_seq, lengths, params, rate, rng, flip, read)
+    loss, c_loss = softmax_cross_entropy(row @ params.item_embedding.T, target)
+    return loss, EchoLossCache(c_encode, row, params.item_embedding, c_loss)
+
+
+def echo_loss_backward(cache, dloss=1.0):
+    """Return the gradient of the loss for every weight, Eq. (11.16): an EchoParams.
+
+    The table is used twice, to look up and to score, so its gradient has two terms.
+    """
+    dlogits = softmax_cross_entropy_backward(dloss, cache.loss)
+    _, grads = echo_encode_backward(dlogits @ cache.item_embedding, cache.encode)
+    return grads._replace(item_embedding=grads.item_embedding + dlogits.T @ cache.row)
+
+
+def _check(item_seq, lengths):
+    if item_seq.ndim != 2 or lengths.shape != item_seq.shape[:1]:
+        raise ValueError(
+            f"item_seq has shape {item_seq.shape} and lengths {lengths.shape}, "
+            "expected (b, l) and (b,)"
+        )
+    if len(lengths) and not 1 <= int(lengths.min()) <= int(lengths.max()) <= item_seq.shape[1]:
+        raise ValueError(
+            f"lengths lie in [{lengths.min()}, {lengths.max()}], "
+            f"expected [1, {item_seq.shape[1]}], the window's length"
+        )

@@ -1,0 +1,87 @@
+"""What a score rests on: exact derivatives of the model, no sampling and no approximation."""
+
+from minimamba.arrays import array_namespace
+from minimamba.blocks.bidirectional import anticausal_read_backward, causal_read_backward
+from minimamba.blocks.sequence import flip_window, read_last
+from minimamba.ops.embedding import embedding
+from minimamba.models.echo import echo_encode, echo_encode_backward
+
+
+def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=read_last):
+    """Say how much each position of the history moves the score of an item: gradient times input.
+
+    Parameters
+    ----------
+    item_seq : int array, shape (b, l)
+    lengths : int array, shape (b,)
+    item : int array, shape (b,)
+        The item whose score is explained, one a row.
+    params : EchoParams
+    flip, read : callable
+        As for `echo_encode`.
+
+    Returns
+    -------
+    attribution : array, shape (b, l)
+        To first order, the part of the score that would vanish with this position's embedding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
+    >>> echo_attribution(np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5]), params).shape
+    (1, 5)
+    """
+    _, cache = echo_encode(item_seq, lengths, params, flip=flip, read=read)
+    dx, _ = echo_encode_backward(params.item_embedding[item], cache)
+    x, _ = embedding(item_seq, params.item_embedding)
+    return (dx * x).sum(-1)
+
+
+def echo_receptive_field(item_seq, lengths, params, flip=flip_window, read=read_last):
+    """Return how strongly the read-out depends on every position, Eq. (11.18).
+
+    Frobenius norms of exact Jacobian blocks. `causal` and `anticausal`: of that branch of the last
+    mixer, at the position where it is read, with respect to the mixer's input. `total`: of the
+    vector that is compared with the items, with respect to the looked-up embeddings.
+
+    Parameters
+    ----------
+    item_seq, lengths, params, flip, read
+        As for `echo_encode`.
+
+    Returns
+    -------
+    dict of str to array, shape (b, l)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
+    >>> field = echo_receptive_field(np.array([[3, 1, 4, 0, 0]]), np.array([3]), params)
+    >>> field["anticausal"][0, :2]  # in the released model this branch sees no earlier item
+    array([0., 0.])
+    """
+    fields = [
+        _row_fields(item_seq[i : i + 1], lengths[i : i + 1], params, flip, read)
+        for i in range(len(item_seq))
+    ]
+    xp = array_namespace(params.item_embedding)
+    return {name: xp.concatenate([field[name] for field in fields]) for name in fields[0]}
+
+
+def _row_fields(item_seq, lengths, params, flip, read):
+    """Pull every unit vector back at once: one copy of the row for each of the d outputs."""
+    xp, d = array_namespace(params.item_embedding), params.item_embedding.shape[1]
+    ids, lengths = xp.repeat(item_seq, d, axis=0), xp.repeat(lengths, d)
+    unit = xp.eye(d, dtype=params.item_embedding.dtype)
+    _, cache = echo_encode(ids, lengths, params, flip=flip, read=read)
+    c_read = cache.layers[-1].mixers[-1]
+    jacobians = {
+        "causal": causal_read_backward(unit, c_read)[0],
+        "anticausal": anticausal_read_backward(unit, c_read)[0],
+        "total": echo_encode_backward(unit, cache)[0],
+    }
+    return {name: xp.sqrt((J * J).sum((0, 2)))[None] for name, J in jacobians.items()}

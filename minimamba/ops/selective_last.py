@@ -1,0 +1,213 @@
+"""The selective scan where only one position is read: a sum instead of a loop over time."""
+
+from typing import NamedTuple
+
+from minimamba.arrays import Array, array_namespace
+from minimamba.ops._checks import check_shapes
+from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
+
+AXES = {
+    "u": "ble", "delta": "ble", "A": "en", "B": "bln", "C": "bn", "last": "b",
+    "D": "e", "z": "be", "delta_bias": "e",
+}  # fmt: skip
+BLOCK = 1 << 18  # numbers in one work array: 1 MiB of float32, half a second-level cache or so
+
+
+class SelectiveLastCache(NamedTuple):
+    """What `selective_scan_last_backward` needs."""
+
+    u: Array  # (b, l, e)
+    A: Array  # (e, n)
+    B: Array  # (b, l, n)
+    C: Array  # (b, n)
+    D: Array | None  # (e,)
+    z: Array | None  # (b, e)
+    last: Array  # (b,)
+    step: Array  # (b, l, e), delta after bias and softplus, zero after `last`
+    step_cache: object  # of softplus, or None
+    ahead: Array  # (b, l, e), the time from t to `last`
+    mix: Array  # (b, l, e), C_last . (decay from t to last) B_t
+    y: Array  # (b, e), before the gate
+    gate: Array | None  # (b, e)
+    gate_cache: object
+
+
+class SelectiveLastGrads(NamedTuple):
+    """Gradients of `selective_scan_last`, one field an input."""
+
+    u: Array  # (b, l, e)
+    delta: Array  # (b, l, e)
+    A: Array  # (e, n)
+    B: Array  # (b, l, n)
+    C: Array  # (b, n)
+    D: Array | None  # (e,)
+    z: Array | None  # (b, e)
+    delta_bias: Array | None  # (e,)
+
+
+def selective_scan_last(
+    u, delta, A, B, C, last, D=None, z=None, delta_bias=None, delta_softplus=False
+):
+    """Return the output of the selective scan at one position of every row, Eq. (7.11).
+
+    With the time that is still to come, S_t = delta_{t+1} + ... + delta_last, the state at `last`
+    is a plain sum over t, so that nothing has to be carried from step to step:
+    h_last = sum_t exp(S_t A) (delta_t u_t) B_t. All exponents are non-positive where A is.
+
+    Parameters
+    ----------
+    u, delta : array, shape (b, l, e)
+        Input and step size; what comes after `last` is not read.
+    A : array, shape (e, n)
+        Diagonal of the continuous state matrix.
+    B : array, shape (b, l, n)
+    C : array, shape (b, n)
+        The read-out at `last` only.
+    last : int array, shape (b,)
+        The position to read, 0 <= last < l.
+    D, delta_bias : array, shape (e,), optional
+    z : array, shape (b, e), optional
+        The gate's input at `last`.
+    delta_softplus : bool
+        Pass delta (after its bias) through softplus.
+
+    Returns
+    -------
+    y : array, shape (b, e)
+        `selective_scan(...)` at `last`.
+    cache : SelectiveLastCache
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, or `last` leaves the sequence.
+
+    Notes
+    -----
+    Every decay is needed once in the forward and once in the backward pass, so they are made in
+    blocks and never kept: work memory is BLOCK numbers, whatever the sizes. A block of old inputs
+    leaves out the states whose decay is below the smallest normal number of the dtype.
+
+    Source: the recurrence of Mamba (Gu and Dao, arXiv 2312.00752, section 3), unrolled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 3, 1))
+    >>> y, _ = selective_scan_last(one, one, -np.ones((1, 1)), one, np.ones((1, 1)), np.array([2]))
+    >>> bool(np.isclose(y[0, 0], 1 + np.exp(-1) + np.exp(-2)))
+    True
+    """
+    arrays = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "last": last, "D": D, "z": z}
+    check_shapes({**arrays, "delta_bias": delta_bias}, AXES, sources=("u", "A"))
+    check_positions(last, u.shape[1])
+    xp = array_namespace(u)
+    raw = delta if delta_bias is None else delta + delta_bias
+    step, step_cache = softplus(raw) if delta_softplus else (raw, None)
+    step = xp.where(_seen(last, u.shape[1])[..., None], step, xp.zeros((), step.dtype))
+    ahead = xp.zeros_like(step)
+    ahead[:, :-1] = xp.cumsum(step[:, :0:-1], axis=1)[:, ::-1]
+    mix = _mix(ahead, A, B * C[:, None], last)
+    y = xp.einsum("ble,ble,ble->be", step, u, mix)  # Eq. (7.11)
+    if D is not None:
+        y = y + D * u[xp.arange(len(u)), last]
+    gate, gate_cache = (None, None) if z is None else silu(z)
+    cache = SelectiveLastCache(
+        u, A, B, C, D, z, last, step, step_cache, ahead, mix, y, gate, gate_cache
+    )
+    return (y if z is None else y * gate), cache
+
+
+def selective_scan_last_backward(dy, cache):
+    """Pull dy, shape (b, e), back to every input of `selective_scan_last`, Eq. (7.12).
+
+    delta_t acts twice: on its own input, and on the decay of every input before it.
+    """
+    c, xp = cache, array_namespace(dy)
+    rows = xp.arange(len(c.u))
+    dz = None if c.z is None else silu_backward(dy * c.y, c.gate_cache)
+    dy = dy if c.z is None else dy * c.gate
+    q = dy[:, None] * c.step * c.u  # (b, l, e), dL/dmix
+    dweight, dahead, dA = _mix_backward(q, c.ahead, c.A, c.B * c.C[:, None], c.last)
+    dv = dy[:, None] * c.mix  # (b, l, e), gradient of delta_t u_t
+    dstep = dv * c.u
+    dstep[:, 1:] += xp.cumsum(dahead[:, :-1], axis=1)  # delta_t lies ahead of every earlier input
+    dstep = xp.where(_seen(c.last, c.u.shape[1])[..., None], dstep, xp.zeros((), dstep.dtype))
+    ddelta = dstep if c.step_cache is None else softplus_backward(dstep, c.step_cache)
+    du, dD = dv * c.step, None
+    if c.D is not None:
+        du[rows, c.last] += dy * c.D
+        dD = xp.einsum("be,be->e", dy, c.u[rows, c.last])
+    dB, dC = dweight * c.C[:, None], xp.einsum("bln,bln->bn", dweight, c.B)
+    return SelectiveLastGrads(du, ddelta, dA, dB, dC, dD, dz, ddelta.sum((0, 1)))
+
+
+def _mix(ahead, A, weight, last):
+    """Sum the states' decays exp(S_t A) with their weights B_t C_last: (b, l, e)."""
+    xp = array_namespace(ahead)
+    mix = xp.zeros(ahead.shape, xp.result_type(ahead, A, weight))
+    decay_of = _decays(ahead, A)
+    for tokens, states in _blocks(ahead, A, last):
+        decay = decay_of(tokens, states)
+        mix[tokens] = (weight[tokens][:, None, states] @ decay)[:, 0]
+    return mix
+
+
+def _mix_backward(dmix, ahead, A, weight, last):
+    """Pull dmix back to the weights (b, l, n), the time ahead (b, l, e) and A (e, n)."""
+    xp = array_namespace(ahead)
+    dweight, dahead, dA_T = xp.zeros_like(weight), xp.zeros_like(dmix), xp.zeros_like(A.T)
+    decay_of = _decays(ahead, A)
+    for tokens, states in _blocks(ahead, A, last):
+        decay, q = decay_of(tokens, states), dmix[tokens]
+        dweight[(*tokens, states)] = (decay @ q[..., None])[..., 0]
+        decay *= weight[tokens][:, states, None]
+        dahead[tokens] = q * xp.einsum("kne,ne->ke", decay, A.T[states])
+        dA_T[states] += xp.einsum("kne,ke->ne", decay, q * ahead[tokens])
+    return dweight, dahead, dA_T.T
+
+
+def _decays(ahead, A):
+    """Return the function that fills one reused block with exp(S_t A), (tokens, states, e)."""
+    xp = array_namespace(ahead)
+    A_T = xp.ascontiguousarray(A.T)
+    work = xp.empty(max(BLOCK, A.size), xp.result_type(ahead, A))
+
+    def decay_of(tokens, states):
+        S, A_s = ahead[tokens], A_T[states]
+        block = work[: S.size * len(A_s)].reshape(len(S), *A_s.shape)
+        return xp.exp(xp.multiply(S[:, None], A_s, out=block), out=block)
+
+    return decay_of
+
+
+def _blocks(ahead, A, last):
+    """Cut the positions up to `last` into blocks of like age; yield (row and time, states alive).
+
+    A block is as many positions as fit the work array. exp(S A) is at most exp(-age rate); the
+    states behind the last one for which that reaches the smallest normal number are left out.
+    """
+    xp = array_namespace(ahead)
+    row, time = xp.nonzero(_seen(last, ahead.shape[1]))
+    age = ahead.real.min(-1)[row, time]
+    order = xp.argsort(age)
+    rate = -A.real.max(0)  # (n,), of the slowest channel
+    limit = -xp.log(xp.finfo(ahead.dtype).tiny)
+    size = max(1, BLOCK // A.size)
+    for start in range(0, len(order), size):
+        block = order[start : start + size]
+        youngest = xp.maximum(age[block[0]], 0)
+        alive = xp.nonzero(youngest * rate <= limit)[0]
+        yield (row[block], time[block]), slice(0, int(alive.max(initial=-1)) + 1)
+
+
+def _seen(last, length):
+    return array_namespace(last).arange(length) <= last[:, None]
+
+
+def check_positions(last, length):
+    """Raise ValueError unless every position lies in the sequence."""
+    if len(last) and not 0 <= int(last.min()) <= int(last.max()) < length:
+        raise ValueError(
+            f"last lies in [{last.min()}, {last.max()}], expected [0, {length - 1}]"
+        )
