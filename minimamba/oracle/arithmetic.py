@@ -1,0 +1,153 @@
+"""Ordinary arithmetic at one precision: what turns the programs of `truth.py` into numbers.
+
+A program is written once, against an arithmetic `m`. `Plain` runs it on arrays of one dtype,
+`bound.Tracking` runs it on pairs (value, radius) and returns tolerances. The methods below are
+the whole interface; `+ - *`, indexing, `reshape`, `real` and `conj` are the values' own.
+"""
+
+import math
+
+import numpy as np
+
+LONG = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
+
+
+class Plain:
+    """Arrays of one dtype; `dtype` is that of everything that is not complex."""
+
+    def __init__(self, dtype=np.longdouble):
+        self.dtype = np.dtype(dtype)
+        self.complex = np.result_type(self.dtype, np.complex64)
+
+    def lift(self, x):
+        x = np.asarray(x)
+        if x.dtype.kind not in "fcO":  # integers, and bfloat16, which NumPy knows as a stranger
+            x = x.astype(np.float64)
+        return x.astype(self.complex if x.dtype.kind == "c" else self.dtype)
+
+    def is_complex(self, x):
+        return np.iscomplexobj(x)
+
+    def real(self, x):
+        return x.real
+
+    def exp(self, x):
+        return np.exp(x)
+
+    def sigmoid(self, x):
+        small = np.exp(np.where(x.real > 0, -x, x))  # never overflows, and analytic on each side
+        return np.where(x.real > 0, 1 / (1 + small), small / (1 + small))
+
+    def softplus(self, x):
+        right = x.real > 0
+        return np.where(right, x, 0 * x) + np.log1p(np.exp(np.where(right, -x, x)))
+
+    def phi(self, x):
+        """Return phi_1(x) = (e^x - 1) / x and its derivative, by series where x is small."""
+        near = np.abs(x) < 1
+        far, tiny = np.where(near, 1, x), np.where(near, x, 0)
+        value, slope = np.zeros_like(x), np.zeros_like(x)
+        for k in reversed(range(26)):  # 1 / 26! is below the last place of a long double
+            value = value * tiny + 1 / self.dtype.type(math.factorial(k + 1))
+            slope = slope * tiny + (k + 1) / self.dtype.type(math.factorial(k + 2))
+        exact = (np.exp(far) - 1) / far
+        return np.where(near, value, exact), np.where(near, slope, (np.exp(far) - exact) / far)
+
+    def reciprocal(self, x):
+        return 1 / x
+
+    def rsqrt(self, x):
+        return 1 / np.sqrt(x)
+
+    def trigonometric(self, numerator, period):
+        """Return cos and sin of 2 pi numerator / period, for integers reduced exactly first."""
+        turn = 2 * self.pi() * self.dtype.type(1) * (numerator % period) / period
+        return np.cos(turn), np.sin(turn)
+
+    def pi(self):
+        return self.dtype.type("3.14159265358979323846264338327950288")
+
+    def sum(self, x, axis, also=None):
+        """Sum over an axis or several; `also` is one more term, added anywhere in the order."""
+        return x.sum(axis=axis) if also is None else x.sum(axis=axis) + also
+
+    def concatenate(self, parts, axis=1):
+        return np.concatenate(parts, axis=axis)
+
+    def repeat(self, x, times, axis):
+        return np.repeat(x, times, axis=axis)
+
+    def scan(self, a, b, h0, reverse=False):
+        """Return every state of h_t = a_t h_{t-1} + b_t over axis 1, Eq. (3.1)."""
+        h = np.empty(b.shape, np.result_type(a, b, h0))
+        for t in reversed(range(b.shape[1])) if reverse else range(b.shape[1]):
+            h0 = h[:, t] = a[:, t] * h0 + b[:, t]
+        return h
+
+    def may_round(self, x, place):
+        """Mark a value that some implementations keep in the dtype of their arguments."""
+        return x
+
+    def carried(self, product, h, b):
+        """Mark a_t h_{t-1}, which some implementations get back as h_t - b_t."""
+        return product
+
+    def decay_gradient(self, x):
+        """Mark the gradient of log a_t, which some implementations sum over time first."""
+        return x
+
+
+class Multi(Plain):
+    """Object arrays of mpmath numbers, for machines whose long double is a double."""
+
+    def __init__(self, digits=34):
+        try:
+            import mpmath
+        except ImportError as error:
+            raise ImportError(
+                "this machine has no long double: install mpmath to judge float64"
+            ) from error
+        self.mp = mpmath.mp.clone()
+        self.mp.dps = digits
+        self.dtype = self.complex = np.dtype(object)
+
+    def lift(self, x):
+        x = np.asarray(x)
+        convert = self.mp.mpc if x.dtype.kind == "c" else self.mp.mpf
+        return self._each(lambda v: convert(v), x.astype("c16" if x.dtype.kind == "c" else "f8"))
+
+    def is_complex(self, x):
+        return any(isinstance(v, self.mp.mpc) for v in np.ravel(x))
+
+    def real(self, x):
+        return self._each(lambda v: v.real, x)
+
+    def _each(self, f, x):
+        return np.asarray(np.frompyfunc(f, 1, 1)(x), dtype=object)
+
+    def exp(self, x):
+        return self._each(self.mp.exp, x)
+
+    def sigmoid(self, x):
+        return self._each(lambda v: 1 / (1 + self.mp.exp(-v)), x)
+
+    def softplus(self, x):
+        return self._each(lambda v: self.mp.log1p(self.mp.exp(v)) if v < 700 else v, x)
+
+    def phi(self, x):
+        mp = self.mp
+        value = self._each(lambda v: mp.expm1(v) / v if v else mp.mpf(1), x)
+        near = self._each(lambda v: mp.nsum(lambda k: v**k / mp.fac(k + 2) * (k + 1), [0, 40]), x)
+        return value, near
+
+    def rsqrt(self, x):
+        return self._each(lambda v: 1 / self.mp.sqrt(v), x)
+
+    def trigonometric(self, numerator, period):
+        turn = self._each(lambda k: 2 * self.mp.pi * int(k) / int(period), numerator % period)
+        return self._each(self.mp.cos, turn), self._each(self.mp.sin, turn)
+
+
+def best():
+    """Return the most accurate arithmetic of this machine that needs nothing installed."""
+    return Plain(np.longdouble) if LONG else Multi()
