@@ -47,6 +47,22 @@ def cut(seqs, rows, length):
     return Batch(item_seq.astype(np.int64), lengths, seqs.items[rows].astype(np.int64), begin, rows)
 
 
+def cut_all(seqs, rows, length):
+    """Cut windows whose target is the next item at every position, for causal models.
+
+    Returns
+    -------
+    batch : Batch
+        `target` has shape (b, l), 0 where there is no item.
+    """
+    batch = cut(seqs, rows, length)
+    place = np.arange(length)
+    inside = place < batch.lengths[:, None]
+    following = (rows - batch.lengths)[:, None] + place + 1
+    target = np.where(inside, seqs.items[np.where(inside, following, 0)], 0)
+    return batch._replace(target=target.astype(np.int64))
+
+
 def batches(seqs, rows, length, size):
     """Yield the batches of some rows in order; the short last one is kept."""
     for first in range(0, len(rows), size):

@@ -1,0 +1,227 @@
+"""A run folder: what is in it, how it is made, continued and finished.
+
+config.toml manifest.json metrics.jsonl last.safetensors best.safetensors result.json
+"""
+
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minimamba.errors import InputError
+from minimamba.recsys import checkpoint
+from minimamba.recsys.baselines import BASELINES
+from minimamba.recsys.config import to_toml
+from minimamba.recsys.fit import begin, done, fit, scorer
+from minimamba.recsys.formats import TIE_RULE, Names, read_log
+from minimamba.recsys.metrics import summarize
+from minimamba.recsys.prepare import SPLITS, Sequences, Split, prepare
+from minimamba.recsys.protocol import evaluate
+from minimamba.recsys.readers import sha256
+from minimamba.recsys.titles import find_titles, read_titles
+from minimamba.recsys.zoo import build, first_weights
+from minimamba.trees import load_tree, tree_map
+
+
+class Dataset(NamedTuple):
+    """A prepared log."""
+
+    seqs: Sequences
+    split: Split
+    titles: dict  # of str to str, by the item's name in the log
+    about: dict  # path, sha256, format, counts: for the manifest
+
+
+def open_dataset(path, config, titles=None):
+    """Read and prepare a log as `config.data` says.
+
+    Parameters
+    ----------
+    path : str or path
+    config : DataConfig
+    titles : path, optional
+        Item file; by default one that lies beside the log is used.
+    """
+    log, form = read_log(path, config.format, Names(config.user, config.item, config.time))
+    seqs = prepare(log, config.min_rating, config.core)
+    split = SPLITS[config.split](seqs)
+    found = titles or find_titles(path)
+    about = {
+        "path": str(path),
+        "sha256": sha256(path),
+        "format": form,
+        "tie_rule": TIE_RULE,
+        "raw": counts(log.users, log.items, log.user),
+        "prepared": counts(seqs.users, seqs.names[1:], seqs.items),
+        "rows": {name: len(rows) for name, rows in split._asdict().items()},
+    }
+    return Dataset(seqs, split, read_titles(found) if found else {}, about)
+
+
+def counts(users, items, events):
+    """Return the three numbers that identify a log."""
+    return {"users": len(users), "items": len(items), "events": len(events)}
+
+
+def versions():
+    """Return what a run depended on."""
+    try:
+        mine = metadata.version("minimamba")
+    except metadata.PackageNotFoundError:
+        mine = "not installed"
+    threads = {k: v for k, v in os.environ.items() if k.endswith("_NUM_THREADS")}
+    return {
+        "minimamba": mine,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "threads": threads,
+    }
+
+
+def peak_mib():
+    """Return the largest resident set of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def open_folder(folder, config, data):
+    """Make a run folder, or check that the one there belongs to this log and these settings."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+    manifest = Path(folder) / "manifest.json"
+    if manifest.exists():
+        old = checkpoint.read_json(manifest)["data"]["sha256"]
+        if old != data.about["sha256"]:
+            raise InputError(
+                f"{folder} holds a run on another log (sha256 {old[:12]}, this one has "
+                f"{data.about['sha256'][:12]}); choose another --out folder"
+            )
+        return
+    about = {"data": data.about, "seed": config.train.seed, "versions": versions()}
+    checkpoint.write_json(manifest, about)
+
+
+def resume(folder, model, config, place):
+    """Return the state to train from, and the seconds spent before: new, or as last saved."""
+    params = tree_map(place, first_weights(model, config.train.seed, config.train.dtype))
+    last = Path(folder) / "last.safetensors"
+    if last.exists():
+        return checkpoint.load_training(last, params, config)
+    return begin(params), 0.0
+
+
+def train(folder, config, data, place=np.asarray):
+    """Train in a run folder, continuing what is there; yield every Step.
+
+    Parameters
+    ----------
+    folder : str or path
+    config : Config
+    data : Dataset
+    place : callable
+        Moves an array to where training runs: numpy.asarray or cupy.asarray.
+
+    Yields
+    ------
+    Step
+
+    Raises
+    ------
+    InputError
+        The folder belongs to another run or cannot be written, or training broke down.
+    """
+    folder, model = Path(folder), build(config.model, len(data.seqs.names) - 1)
+    open_folder(folder, config, data)
+    state, before = resume(folder, model, config, place)
+    checkpoint.write_text(folder / "config.toml", to_toml(config))
+    start = saved = time.monotonic()
+    for step in fit(model, data.seqs, data.split, config, state):
+        now = time.monotonic()
+        spent = before + now - start
+        over = 0 < config.train.minutes * 60 <= spent
+        if step.finished:
+            record_epoch(folder, config, data, step)
+        if step.finished or over or now - saved >= config.train.checkpoint:
+            checkpoint.save_training(folder / "last.safetensors", step.state, config, spent)
+            saved = now
+        yield step
+        if over:
+            return
+
+
+def record_epoch(folder, config, data, step):
+    """Write metrics.jsonl, and best.safetensors when the epoch is the best so far."""
+    if step.improved:
+        path = folder / "best.safetensors"
+        checkpoint.save_model(path, step.state.params, config, data.seqs.names, data.titles)
+    lines = [json.dumps(record) + "\n" for record in step.state.history]
+    checkpoint.write_text(folder / "metrics.jsonl", "".join(lines))
+
+
+def load_best(folder, config, items, place=np.asarray):
+    """Return the model of a run folder with its best weights."""
+    model = build(config.model, items)
+    like = tree_map(place, first_weights(model, config.train.seed, config.train.dtype))
+    return model, load_tree(Path(folder) / "best.safetensors", like)[0]
+
+
+def measure(score, data, config, rows):
+    """Return the metrics at 5, 10 and 20 and the share of ties under the run's protocol."""
+    settings, length = config.evaluate, config.model.length
+    ranking = evaluate(
+        score, data.seqs, rows, settings.protocol, length, settings.batch, settings.seed
+    )
+    return summarize(ranking.rank, (5, 10, 20)), ranking.tied
+
+
+def finish(folder, config, data, place=np.asarray):
+    """Test the best weights and the baselines once, and write result.json.
+
+    Returns
+    -------
+    result : dict
+    """
+    folder = Path(folder)
+    model, params = load_best(folder, config, len(data.seqs.names) - 1, place)
+    state, seconds = resume(folder, model, config, place)
+    test, tied = measure(scorer(model, params), data, config, data.split.test)
+    best = max(state.history, key=lambda r: (round(r["valid"]["NDCG@10"], 4), r["epoch"]))
+    others = {
+        name: measure(make(data.seqs, data.split), data, config, data.split.test)[0]
+        for name, make in BASELINES.items()
+    }
+    result = {
+        "protocol": config.evaluate.protocol,
+        "test": test,
+        "baselines": others,
+        "valid": best["valid"],
+        "best_epoch": best["epoch"],
+        "epochs": state.epoch,
+        "stopped": why_stopped(state, config),
+        "training_seconds": round(seconds, 1),
+        "peak_memory_mib": peak_mib(),
+        "tied_targets": tied,
+        "data": data.about | {"path": Path(data.about["path"]).name},
+        "seed": config.train.seed,
+        "config": to_toml(config).splitlines(),
+        "versions": versions(),
+    }
+    checkpoint.write_json(folder / "result.json", result)
+    return result
+
+
+def why_stopped(state, config):
+    """Say what ended training."""
+    if state.waited > config.train.patience:
+        return "early stopping"
+    return "train.epochs" if done(state, config.train) else "train.minutes"
