@@ -1,0 +1,214 @@
+"""Grade a reader's function against a reference, and say what the commonest mistake would be."""
+
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+SEEDS = range(5)
+OPERATIONS = 64  # roundings granted on the longest path through an exercise
+
+
+class Mistake(NamedTuple):
+    """A wrong version of the reference, and the sentence that helps whoever wrote it."""
+
+    hint: str
+    wrong: Callable
+
+
+class Verdict(NamedTuple):
+    """What a check answers: true when the function is right; its text says what to look at."""
+
+    passed: bool
+    title: str
+    message: str
+
+    def __bool__(self):
+        return self.passed
+
+    def __repr__(self):
+        return f"{'✓' if self.passed else '✗'} {self.title}: {self.message}"
+
+
+class Exercise(NamedTuple):
+    """One exercise: call it with your function.
+
+    `draw(rng)` makes the arguments of one call; `hint` says how to begin; `bound(*arguments)`
+    gives the allowed difference of each output where the oracle knows it, and where it is None
+    the difference that roundings of the inputs make decides.
+    """
+
+    title: str
+    reference: Callable
+    draw: Callable
+    hint: str
+    mistakes: tuple = ()
+    bound: Callable | None = None
+
+    def __call__(self, yours):
+        return grade(yours, self)
+
+
+def grade(yours, exercise):
+    """Return the `Verdict` on `yours`: shape, dtype, finite, zeros, then the worst value.
+
+    Parameters
+    ----------
+    yours : callable
+        The reader's function, or a plain value where the exercise asks for a number.
+    exercise : Exercise
+        What is asked.
+
+    Returns
+    -------
+    Verdict
+        It never raises: a notebook of unwritten exercises runs to its end.
+
+    Examples
+    --------
+    >>> double = Exercise("Twice", lambda x: 2 * x, lambda rng: (rng.normal(size=3),), "Add.")
+    >>> grade(lambda x: x + x, double)
+    ✓ Twice: right on 5 inputs.
+    >>> grade(lambda x: -2 * x, double)  # doctest: +ELLIPSIS
+    ✗ Twice: at index [2] you have ...
+      Hint: the answer is right but for its sign.
+    """
+    function = yours if callable(yours) else lambda *arguments: yours
+    for seed in SEEDS:
+        arguments = exercise.draw(np.random.default_rng(seed))
+        complaint = _complaint(function, arguments, exercise)
+        if complaint:
+            return Verdict(False, exercise.title, complaint)
+    return Verdict(True, exercise.title, f"right on {len(SEEDS)} inputs.")
+
+
+def _complaint(function, arguments, exercise):
+    """Return what is wrong with one call, or None."""
+    given = copy.deepcopy(arguments)
+    try:
+        with np.errstate(all="ignore"):
+            answer = function(*given)
+    except NotImplementedError:
+        return f"not written yet.\n  Hint: {exercise.hint}"
+    except Exception as error:  # whatever the reader's code raises is the answer to show
+        return f"stopped with {type(error).__name__}: {error}\n  Hint: {exercise.hint}"
+    if answer is None:
+        return f"returned nothing; is the `return` missing?\n  Hint: {exercise.hint}"
+    if not _same(given, arguments):
+        return "changed its arguments in place.\n  Hint: work on a copy."
+    wanted, got = _outputs(exercise.reference(*arguments)), _outputs(answer)
+    allowed = _allowed(exercise, arguments, wanted)
+    difference = _difference(got, wanted, allowed)
+    if difference is None:
+        return None
+    hint = _diagnose(got, wanted, allowed, arguments, exercise)
+    return f"{difference}\n  Hint: {hint}"
+
+
+def _difference(got, wanted, allowed):
+    """Compare in the order in which a reader should look: shape, dtype, finite, pattern, value."""
+    if len(got) != len(wanted):
+        return f"gave {len(got)} arrays where {len(wanted)} are wanted."
+    for number, (g, w, tolerance) in enumerate(zip(got, wanted, allowed, strict=True)):
+        name = f"output {number + 1}: " if len(wanted) > 1 else ""
+        if g.shape != w.shape:
+            return f"{name}shape {g.shape} where {w.shape} is wanted."
+        if g.dtype.kind not in "biufc" or (g.ndim and g.dtype != w.dtype):
+            return f"{name}dtype {g.dtype} where {w.dtype} is wanted."
+        if not np.isfinite(g).all():
+            return f"{name}{np.size(g) - np.isfinite(g).sum()} of {g.size} values are not finite."
+        excess = np.abs(g - w) - tolerance
+        if (excess <= 0).all():
+            continue
+        worst = np.unravel_index(np.argmax(excess), g.shape)
+        at = f"at index [{', '.join(map(str, worst))}] " if worst else ""
+        if w[worst] == 0:
+            return f"{name}{at}the value must be zero and is {g[worst]:.6g}."
+        return f"{name}{at}you have {g[worst]:.6g} and {w[worst]:.6g} is wanted."
+    return None
+
+
+def _diagnose(got, wanted, allowed, arguments, exercise):
+    """Return the hint of the mistake that gives the reader's numbers, or the exercise's own."""
+    for mistake in exercise.mistakes:
+        with np.errstate(all="ignore"):
+            wrong = _outputs(mistake.wrong(*copy.deepcopy(arguments)))
+        if _difference(got, wrong, allowed * 2) is None:
+            return mistake.hint
+    for hint, change in COMMON:
+        try:
+            if _difference(got, [change(w) for w in wanted], allowed) is None:
+                return hint
+        except (ValueError, IndexError):
+            continue
+    return exercise.hint
+
+
+COMMON = (
+    ("the answer is right but for its sign.", lambda w: -w),
+    ("the answer is conjugated; which of the two factors carries the conjugate?", np.conj),
+    ("the answer is half of the right one; is a term, or a bin, counted once?", lambda w: w / 2),
+    ("the answer is twice the right one; is a term counted twice?", lambda w: w * 2),
+    ("the answer runs backward in time; a flip is missing.", lambda w: np.flip(w, axis=1)),
+    ("the answer comes one step early.", lambda w: np.roll(w, -1, axis=1)),
+    ("the answer comes one step late.", lambda w: np.roll(w, 1, axis=1)),
+)
+
+
+def _outputs(answer):
+    """Return the arrays of an answer as a list."""
+    many = isinstance(answer, tuple | list) and not np.isscalar(answer)
+    return [np.asarray(a) for a in (answer if many else (answer,))]
+
+
+class _Allowed(tuple):
+    """Allowed differences, one an output; `allowed * 2` widens each."""
+
+    def __mul__(self, factor):
+        return _Allowed(np.asarray(a) * factor for a in self)
+
+
+def _allowed(exercise, arguments, wanted):
+    """Return how far each output may be off: the oracle's bound, or what input roundings do.
+
+    Moving every input by a relative step s moves the output by about s times its condition; one
+    rounding is a move by eps. The step here is the root of eps, so that the differences are not
+    themselves lost in rounding.
+    """
+    if exercise.bound is not None:
+        return _Allowed(exercise.bound(*arguments))
+    eps = max((np.finfo(w.dtype).eps for w in wanted if w.dtype.kind in "fc"), default=0.0)
+    step = np.sqrt(eps)
+    rng, moved = np.random.default_rng(0), [0.0] * len(wanted)
+    for _ in range(3):
+        again = _outputs(exercise.reference(*_nudge(arguments, step, rng)))
+        changes = [
+            float(np.abs(b - a).max(initial=0.0)) for a, b in zip(again, wanted, strict=True)
+        ]
+        moved = [max(pair) for pair in zip(moved, changes, strict=True)]
+    sizes = [float(np.abs(w).max(initial=0.0)) for w in wanted]
+    return _Allowed(
+        OPERATIONS * eps * (size + (move / step if step else 0.0))
+        for size, move in zip(sizes, moved, strict=True)
+    )
+
+
+def _nudge(value, step, rng):
+    """Return the arguments with every real or complex array moved by a relative `step`."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+        noise = rng.choice([-1.0, 1.0], size=value.shape).astype(value.real.dtype)
+        return value * (1 + value.dtype.type(step) * noise)
+    if isinstance(value, tuple):
+        parts = [_nudge(v, step, rng) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
+
+
+def _same(one, other):
+    """Whether two trees of arguments hold equal numbers."""
+    if isinstance(one, tuple | list):
+        return all(_same(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other, equal_nan=True)
+    return True

@@ -1,0 +1,106 @@
+"""Every notebook runs, as it is given out and with its solutions, and keeps the course's frame."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import sys
+import time
+
+import pytest
+
+from minimamba import ops
+from minimamba.check import Exercise
+from tests.notebooks.runner import TUTORIALS, load, notebooks, run, tags
+
+sys.path.insert(0, str(TUTORIALS.parent / "tools"))
+from notebooks import sources, stale
+
+NOTEBOOKS = [pytest.param(path, id=path.stem) for path in notebooks()]
+FRAME = ("**What you will do.**", "**What you will learn.**", "**What you need.**")
+DIRECTIVE = re.compile(r"^(:::|```\{)|\{(eq|ref|numref|doc|math|cite)\}`", re.MULTILINE)
+
+
+def library_names():
+    """Return every public function of the ops."""
+    names = set()
+    for module in pkgutil.iter_modules(ops.__path__):
+        loaded = vars(importlib.import_module(f"minimamba.ops.{module.name}"))
+        names |= {n for n, v in loaded.items() if callable(v) and not n.startswith("_")}
+    return names
+
+
+def markdown(notebook):
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
+def code(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code"]
+
+
+def test_every_notebook_is_what_its_source_says():
+    assert sources(), "the course is empty"
+    assert stale() == [], "run `make notebooks`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_with_solutions_every_check_passes(path):
+    started = time.process_time()
+    result = run(path, solved=True)
+    assert time.process_time() - started < 60
+    failed = [str(v) for _, v in result.verdicts if not v]
+    assert failed == []
+    assert len(set(result.figures)) >= 2
+    for number in set(result.figures):
+        after = load(path).cells[number + 1]
+        assert after.cell_type == "markdown", f"cell {number} draws and no sentence follows"
+        assert not after.source.startswith("#"), f"cell {number}: say what to see"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_with_stubs_every_check_fails_with_its_hint_and_nothing_else_breaks(path):
+    verdicts = [v for _, v in run(path, solved=False).verdicts]
+    assert 3 <= len(verdicts) <= 6
+    assert [str(v) for v in verdicts if v] == []
+    assert all("Hint:" in v.message for v in verdicts)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_the_frame_is_kept(path):
+    notebook = load(path)
+    text = markdown(notebook)
+    assert notebook.cells[0].source.startswith("# ")
+    assert all(part in text for part in FRAME)
+    assert re.search(r"^## Exercises$", text, re.MULTILINE)
+    assert re.findall(r"^## .*$", text, re.MULTILINE)[-1] == "## Where next"
+    exercises = [c for c in notebook.cells if "exercise" in tags(c)]
+    assert 3 <= len(exercises) <= 6
+    assert all("NotImplementedError" in c.source for c in exercises)
+    assert not any(c.get("outputs") for c in code(notebook))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_the_markdown_is_portable(path):
+    found = DIRECTIVE.search(markdown(load(path)))
+    assert found is None, found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_no_cell_redefines_a_library_name(path):
+    for cell in code(load(path)):
+        for node in ast.parse(cell.source).body:
+            targets = getattr(node, "targets", [])
+            names = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+            names |= {node.name} if isinstance(node, ast.FunctionDef) else set()
+            assert not names & library_names(), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_every_check_is_one_of_the_library(path):
+    for cell in code(load(path)):
+        if "check" in tags(cell):
+            module, name = re.match(r"(check)\.(\w+)\(", cell.source).groups()
+            source = "\n".join(c.source for c in code(load(path)))
+            topic = re.search(r"from minimamba\.check import (\w+) as check", source)[1]
+            library = importlib.import_module(f"minimamba.check.{topic}")
+            assert isinstance(getattr(library, name), Exercise), module
