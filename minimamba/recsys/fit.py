@@ -90,9 +90,7 @@ def train_step(model, batch, state, settings):
     norm = global_norm(grads) if norm is None else norm
     if not math.isfinite(norm):
         raise TrainingError(f"a gradient became {norm} in {where}; try a smaller train.lr")
-    params, adam = adamw_update(
-        state.params, grads, state.adam, settings.lr, decay=settings.decay
-    )
+    params, adam = adamw_update(state.params, grads, state.adam, settings.lr, decay=settings.decay)
     loss_sum = state.loss_sum + float(loss)
     return float(loss), state._replace(
         params=params, adam=adam, position=state.position + 1, loss_sum=loss_sum

@@ -192,6 +192,11 @@ def finish(folder, config, data, place=np.asarray):
     result : dict
     """
     folder = Path(folder)
+    if not (folder / "best.safetensors").exists():
+        raise InputError(
+            "train.minutes ended before the first epoch did, so there is nothing to test yet; the "
+            "same command with a larger train.minutes goes on"
+        )
     model, params = load_best(folder, config, len(data.seqs.names) - 1, place)
     state, seconds = resume(folder, model, config, place)
     test, tied = measure(scorer(model, params), data, config, data.split.test)

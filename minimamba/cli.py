@@ -1,0 +1,305 @@
+"""The command line: parses, calls one function, prints.
+
+Exit status: 0 done, 1 the checked code is wrong (`oracle`), 2 could not run.
+"""
+
+import argparse
+import sys
+from dataclasses import fields
+
+from minimamba.errors import InputError
+
+
+def main(argv=None):
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    status : int
+        0, 1 or 2, see above.
+
+    Examples
+    --------
+    >>> main(["data", "info", "no-such-log"])
+    2
+    """
+    args = make_parser().parse_args(argv)
+    try:
+        return args.call(args) or 0
+    except InputError as error:
+        print(f"minimamba: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("minimamba: stopped; the same command goes on from the last save", file=sys.stderr)
+        return 2
+
+
+def make_parser():
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="minimamba",
+        description="Selective state space models from scratch, and the recommender EchoMamba4Rec.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_demo, add_train, add_evaluate, add_recommend, add_report, add_data, add_info):
+        add(commands)
+    add_oracle(commands)
+    add_bench(commands)
+    return parser
+
+
+def command(commands, name, call, about, **more):
+    """Add one command; its help prints every default."""
+    parser = commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        **more,
+    )
+    parser.set_defaults(call=call)
+    return parser
+
+
+def add_device(parser):
+    """Add --device."""
+    about = "where to compute: cpu, gpu, or auto (gpu when there is one)"
+    parser.add_argument("--device", choices=("cpu", "gpu", "auto"), default="cpu", help=about)
+
+
+def placement(device):
+    """Return the function that moves an array to the device."""
+    import numpy as np
+
+    from minimamba.arrays import gpu_unavailable
+
+    reason = None if device == "cpu" else gpu_unavailable()
+    if device == "gpu" and reason:
+        raise InputError(f"--device gpu: {reason}")
+    if device == "cpu" or reason:
+        return np.asarray
+    import cupy
+
+    return cupy.asarray
+
+
+def add_demo(commands):
+    """Add `demo`."""
+    parser = command(commands, "demo", run_demo, "train on built-in data, about a minute")
+    parser.add_argument("--out", default="runs/demo", help="run folder")
+    parser.add_argument("--seed", type=int, default=1, help="of the log and of training")
+
+
+def run_demo(args):
+    """Train on the built-in log and compare with the best possible score."""
+    from minimamba.recsys.demo import demo
+
+    demo(args.out, args.seed)
+
+
+def settings_help():
+    """List every setting of a run with its default."""
+    from minimamba.recsys.config import Config
+
+    lines = ["settings (for --set and the TOML file), with their defaults:"]
+    for section in fields(Config):
+        for known in fields(section.default_factory):
+            name = f"{section.name}.{known.name}={known.default}"
+            lines.append(f"  {name:32} {known.metadata['about']}")
+    return "\n".join(lines)
+
+
+class TrainHelp(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Print defaults, and the list of settings as it is laid out."""
+
+
+def add_columns(parser):
+    """Add the options that say how to read a log."""
+    parser.add_argument("--format", default="auto", help="format of the log")
+    for name in ("user", "item", "time"):
+        parser.add_argument(f"--{name}", default="", help=f"column of the {name}, with a header")
+
+
+def add_train(commands):
+    """Add `train`."""
+    about = "train on a log; the same command continues a run that was stopped"
+    parser = command(commands, "train", run_train, about, epilog=settings_help())
+    parser.formatter_class = TrainHelp
+    parser.add_argument("--data", required=True, help="the log; its format is detected")
+    parser.add_argument("--titles", help="item file; by default one beside the log")
+    parser.add_argument("--config", help="TOML file with settings")
+    about = "one setting; may be repeated"
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about)
+    parser.add_argument("--out", required=True, help="run folder")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+    add_columns(parser)
+    add_device(parser)
+
+
+def config_of(args):
+    """Return the Config that a command line asks for."""
+    from minimamba.recsys.config import Config, config_from, read_config, with_settings
+
+    config = read_config(args.config) if args.config else Config()
+    given = {name: getattr(args, name) for name in ("user", "item", "time") if getattr(args, name)}
+    if args.format != "auto":
+        given["format"] = args.format
+    return with_settings(config_from({"data": given}, config), args.set)
+
+
+def run_train(args):
+    """Train, test, and print the result."""
+    from minimamba.recsys import report, run
+    from minimamba.recsys.progress import follow, show
+
+    config, place = config_of(args), placement(args.device)
+    data = run.open_dataset(args.data, config.data, args.titles)
+    show(report.data_table(data.about))
+    follow(run.train(args.out, config, data, place), config.train.epochs, args.quiet)
+    result = run.finish(args.out, config, data, place)
+    show(report.result_table(result), f"stopped by {result['stopped']}; written to {args.out}")
+
+
+def add_evaluate(commands):
+    """Add `evaluate`."""
+    parser = command(commands, "evaluate", run_evaluate, "measure the best weights of a run")
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("--data", help="the log; by default the one it was trained on")
+    about = "P1, masked or sampled; by default all three"
+    parser.add_argument("--protocol", action="append", help=about)
+    parser.add_argument("--rows", choices=("test", "valid"), default="test", help="which rows")
+    add_device(parser)
+
+
+def run_evaluate(args):
+    """Print the metrics of a run's best weights."""
+    from minimamba.recsys.progress import metric_table, show
+    from minimamba.recsys.serve import evaluate_run
+
+    found = evaluate_run(args.run, args.data, args.protocol, args.rows, placement(args.device))
+    show(metric_table(f"{args.run}, {args.rows} rows, by protocol", found))
+
+
+def add_recommend(commands):
+    """Add `recommend`."""
+    parser = command(commands, "recommend", run_recommend, "recommend items for a history")
+    parser.add_argument("run", help="run folder")
+    about = "items as the log names them, oldest first, separated by spaces or commas"
+    parser.add_argument("--history", required=True, help=about)
+    parser.add_argument("-k", type=int, default=10, help="how many items")
+    about = "recommend items of the history too"
+    parser.add_argument("--repeats", action="store_true", help=about)
+
+
+def run_recommend(args):
+    """Print the best items for a history, and what of the history moved their scores."""
+    from minimamba.recsys import serve
+    from minimamba.recsys.progress import show
+
+    server = serve.open_server(args.run)
+    history = args.history.replace(",", " ").split()
+    answer = serve.recommend(server, history, args.k, args.repeats)
+    if answer.notice:
+        print(f"minimamba: {answer.notice}", file=sys.stderr)
+    show(serve.answer_table(server, answer))
+
+
+def add_report(commands):
+    """Add `report`."""
+    parser = command(commands, "report", run_report, "compare runs, and draw their plots")
+    parser.add_argument("runs", nargs="+", help="run folders")
+    parser.add_argument("--no-plots", action="store_true", help="print the table only")
+
+
+def run_report(args):
+    """Print a table of runs and draw the plots of each."""
+    from minimamba.recsys import plots, report
+    from minimamba.recsys.progress import show
+
+    show(report.runs_table(args.runs))
+    for folder in [] if args.no_plots else args.runs:
+        for path in plots.draw_run(folder):
+            print(path)
+
+
+def add_data(commands):
+    """Add `data info`."""
+    parser = commands.add_parser("data", help="look at logs")
+    inner = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = command(inner, "info", run_data_info, "say what a log holds and how it is read")
+    parser.add_argument("log", help="the log")
+    parser.add_argument("--core", type=int, default=5, help="k of the k-core")
+    parser.add_argument("--min-rating", type=float, default=0.0, help="least rating kept")
+    add_columns(parser)
+
+
+def run_data_info(args):
+    """Print the counts of a log."""
+    from minimamba.recsys import report, run
+    from minimamba.recsys.config import config_from
+    from minimamba.recsys.progress import show
+
+    names = ("format", "user", "item", "time", "core", "min_rating")
+    data = {"data": {name: getattr(args, name) for name in names}}
+    show(report.data_table(run.open_dataset(args.log, config_from(data).data).about))
+
+
+def add_info(commands):
+    """Add `info`."""
+    command(commands, "info", run_info, "print versions and whether a GPU can be used")
+
+
+def run_info(args):
+    """Print what is installed."""
+    from minimamba.arrays import gpu_unavailable
+    from minimamba.recsys.run import versions
+
+    for name, value in versions().items():
+        print(f"{name:10} {value}")
+    print(f"{'gpu':10} {gpu_unavailable() or 'can be used'}")
+
+
+def add_oracle(commands):
+    """Add `oracle`, whose options belong to minimamba.oracle."""
+    about = "is this selective scan right? exit 0 right, 1 wrong, 2 could not run"
+    parser = command(commands, "oracle", run_oracle, about)
+    try:
+        from minimamba.oracle.run import add_arguments
+    except ImportError:
+        parser.set_defaults(call=missing_oracle)
+        return
+    add_arguments(parser)
+
+
+def run_oracle(args):
+    """Check a function."""
+    from minimamba.oracle.run import run_target
+
+    return run_target(args)
+
+
+def missing_oracle(args):
+    """Say that the oracle is not part of this installation."""
+    raise InputError("the oracle is not part of this installation")
+
+
+def add_bench(commands):
+    """Add `bench`, which runs the scripts of a checkout."""
+    from minimamba.bench import SCRIPTS
+
+    about = "measure speed; needs a checkout of the repository"
+    parser = command(commands, "bench", run_bench, about)
+    parser.add_argument("what", choices=sorted(SCRIPTS), help="what to measure")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="options of that script")
+
+
+def run_bench(args):
+    """Run a benchmark script."""
+    from minimamba.bench import run_script
+
+    return run_script(args.what, args.rest)
