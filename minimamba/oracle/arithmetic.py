@@ -71,6 +71,21 @@ class Plain:
         """Sum over an axis or several; `also` is one more term, added anywhere in the order."""
         return x.sum(axis=axis) if also is None else x.sum(axis=axis) + also
 
+    def matmul(self, x, w, bias):
+        """Return x w + bias for x (b, l, i) and w (i, j)."""
+        return x @ w if bias is None else x @ w + bias
+
+    def contract(self, dy, x):
+        """Return the sum over batch and time of dy_j x_i, shape (j, i)."""
+        return dy.reshape((-1, dy.shape[2])).T @ x.reshape((-1, x.shape[2]))
+
+    def scatter(self, rows, ids, size):
+        """Return a table (size, d) in which every row is the sum of those with its id."""
+        return self.one_hot(ids, size).T @ rows.reshape((-1, rows.shape[2]))
+
+    def one_hot(self, ids, size):
+        return (np.ravel(ids)[:, None] == np.arange(size)).astype(self.dtype)
+
     def concatenate(self, parts, axis=1):
         return np.concatenate(parts, axis=axis)
 

@@ -71,6 +71,10 @@ class Tracked:
     def reshape(self, shape):
         return Tracked(self.v.reshape(shape), self.e.reshape(shape), self.p)
 
+    @property
+    def T(self):
+        return Tracked(self.v.T, self.e.T, self.p)
+
     def conj(self):
         return Tracked(np.conj(self.v), self.e, self.p)
 
@@ -136,8 +140,12 @@ class Tracking:
         return x.rounded(1 / np.sqrt(x.v), 0.5 * x.e / low**1.5, 3.0)
 
     def trigonometric(self, numerator, period):
-        cos, sin = self.plain.trigonometric(numerator, period)
-        return self._track(cos, 2 * self.p.u + 0 * cos), self._track(sin, 2 * self.p.u + 0 * sin)
+        parts, e = self.plain.trigonometric(numerator, period), self._twiddle(period)
+        return tuple(self._track(x, np.full(x.shape, e)) for x in parts)
+
+    def _twiddle(self, period):
+        """A term of a fast transform passes one product and one addition at every stage."""
+        return (2 + 6 * np.ceil(np.log2(period) + 1)) * self.p.u
 
     def _gamma(self, n):
         return np.expm1(min(n * self.p.u, NEVER))  # (1 + u)^n - 1 and any order of a sum
@@ -149,6 +157,27 @@ class Tracking:
         if also is not None:
             v, e, size = v + also.v, e + also.e, size + np.abs(also.v) + also.e
         return self._track(v, e + self._gamma(max(n - 1, 0)) * size + n * self.p.tiny)
+
+    def _product(self, x, w):
+        size = np.abs(x.v) + x.e
+        e = np.abs(x.v) @ w.e + x.e @ (np.abs(w.v) + w.e)
+        n = x.shape[-1]
+        e = e + self._gamma(n + 1) * (size @ (np.abs(w.v) + w.e)) + 2 * n * self.p.tiny
+        return self._track(x.v @ w.v, e)
+
+    def matmul(self, x, w, bias):
+        y = self._product(x, w)
+        if bias is None:
+            return y
+        first = self._gamma(x.shape[-1]) * (np.abs(bias.v) + bias.e)  # accumulated from the bias
+        return y + self._track(bias.v, bias.e + first)
+
+    def contract(self, dy, x):
+        return self._product(dy.reshape((-1, dy.shape[2])).T, x.reshape((-1, x.shape[2])))
+
+    def scatter(self, rows, ids, size):
+        once = self.lift(self.plain.one_hot(ids, size))
+        return self._product(once.T, rows.reshape((-1, rows.shape[2])))
 
     def concatenate(self, parts, axis=1):
         v = np.concatenate([x.v for x in parts], axis=axis)

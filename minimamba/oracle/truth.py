@@ -37,9 +37,17 @@ def exact(program, arithmetic=None, **inputs):
 
 def run(program, m, inputs):
     """Lift every array into the arithmetic `m`, leave flags alone, and run the program."""
-    lifted = {k: v if v is None or np.ndim(v) == 0 else m.lift(v) for k, v in inputs.items()}
     with np.errstate(all="ignore"):
-        return program(m, **lifted)
+        return program(m, **{k: _lift(m, v) for k, v in inputs.items()})
+
+
+def _lift(m, x):
+    if isinstance(x, dict):
+        return {k: _lift(m, v) for k, v in x.items()}
+    if isinstance(x, tuple):
+        return m.lift(x)
+    whole = x is None or isinstance(x, (bool, int, float, str)) or np.asarray(x).dtype.kind in "iu"
+    return x if whole else m.lift(x)
 
 
 def recurrence(m, a, b, h0, dh=None):
