@@ -84,6 +84,10 @@ class Emulator:
     def __init__(self, order=ASCENDING, sanitize=None, seed=0, edit=None):
         self.order, self.sanitize, self.seed, self.edit = order, sanitize, seed, edit
 
+    def accepts(self, x):
+        """Say whether x is an array these kernels take: NumPy's, as CuPy's on a GPU."""
+        return isinstance(x, np.ndarray)
+
     def __call__(self, code, options=()):
         """Build a module; `edit` may first plant a bug in its code."""
         return Module(self.edit(code) if self.edit else code, options, self)

@@ -1,0 +1,132 @@
+"""The fused selective scan on the GPU, for any number of states.
+
+float32 throughout; or bfloat16 (as uint16 bits, see `bfloat16`) for u, delta, B, C, z, y and
+their gradients, with A, D, delta_bias, the states and all arithmetic in float32.
+
+More than 64 states are run in groups of 64: the output is linear in the states, so the groups'
+shares of C h add up, and skip and gate come once, at the end.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minimamba.arrays import Array, array_namespace
+from minimamba.kernels import selective_launch as narrow
+from minimamba.kernels.bfloat16 import from_bfloat16
+from minimamba.ops.elementwise import silu, silu_backward
+from minimamba.ops.selective_blocks import SelectiveScanInputs
+
+
+class WideCache(NamedTuple):
+    """What `backward` needs when the states were run in groups."""
+
+    inputs: SelectiveScanInputs
+    groups: tuple  # the cache of each group of states
+    skipped: Array  # (b, l, e): the output before the gate
+
+
+def forward(x, h0=None):
+    """Run the selective scan on the GPU, Eqs. (7.1) to (7.5).
+
+    Parameters
+    ----------
+    x : SelectiveScanInputs
+        float32 arrays of one device; or uint16 (bfloat16 bits) for u, delta, B, C and z.
+    h0 : array, shape (b, e, n), optional
+
+    Returns
+    -------
+    y : array, shape (b, l, e)
+    h_last : array, shape (b, e, n), float32
+    cache : KernelCache or WideCache
+
+    Raises
+    ------
+    TypeError
+        If u is neither float32 nor uint16.
+    """
+    if x.u.dtype not in (np.float32, np.uint16):
+        raise TypeError(f"u has dtype {x.u.dtype}, the kernel takes float32 or bfloat16 bits")
+    if x.u.size == 0:
+        return _nothing(x, h0)
+    if x.A.shape[1] <= narrow.MOST_STATES:
+        return narrow.forward(x, h0)
+    xp, wide = array_namespace(x.u), _float32(x)
+    ran = [
+        narrow.forward(_states(wide, group), None if h0 is None else h0[..., group])
+        for group in _groups(x)
+    ]
+    skipped = sum(y for y, _, _ in ran)
+    if x.D is not None:
+        skipped = skipped + x.D * wide.u
+    y = skipped if x.z is None else skipped * silu(wide.z)[0]
+    h_last = xp.concatenate([h for _, h, _ in ran], axis=2)
+    cache = WideCache(x, tuple(cache for _, _, cache in ran), skipped)
+    return narrow.like_input(y, x.u), h_last, cache
+
+
+def backward(dy, dh_last, cache):
+    """Pull dy and dh_last back through `forward`, Eqs. (7.6) to (7.10).
+
+    Parameters
+    ----------
+    dy : array, shape (b, l, e)
+        Of the type of y.
+    dh_last : array, shape (b, e, n), or None
+    cache : KernelCache or WideCache
+
+    Returns
+    -------
+    du, ddelta, dA, dB, dC, dD, dz, ddelta_bias, dh0
+        Like the inputs; None where an input was None.
+    """
+    if not isinstance(cache, WideCache):
+        return narrow.backward(dy, dh_last, cache)
+    x, wide = cache.inputs, _float32(cache.inputs)
+    xp, dz = array_namespace(dy), None
+    dy = from_bfloat16(dy) if dy.dtype == np.uint16 else dy
+    if x.z is not None:
+        gate, saved = silu(wide.z)
+        dz = narrow.like_input(silu_backward(dy * cache.skipped, saved), x.z)
+        dy = dy * gate
+    ran = [
+        narrow.backward(dy, None if dh_last is None else dh_last[..., group], part)
+        for group, part in zip(_groups(x), cache.groups, strict=True)
+    ]
+    du, ddelta, dA, dB, dC, _, _, dbias, dh0 = zip(*ran, strict=True)
+    du, ddelta, dD = sum(du), sum(ddelta), None
+    if x.D is not None:
+        du, dD = du + x.D * dy, (dy * wide.u).sum(axis=(0, 1))
+    dbias = None if x.delta_bias is None else sum(dbias)
+    dA, dB, dC = (xp.concatenate(parts, axis=-1) for parts in (dA, dB, dC))
+    dh0 = None if dh0[0] is None else xp.concatenate(dh0, axis=2)
+    du, ddelta, dB, dC = (narrow.like_input(v, x.u) for v in (du, ddelta, dB, dC))
+    return du, ddelta, dA, dB, dC, dD, dz, dbias, dh0
+
+
+def _groups(x):
+    size, n = narrow.MOST_STATES, x.A.shape[1]
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
+
+
+def _states(x, group):
+    """Return the problem of one group of states, without skip and gate."""
+    return x._replace(A=x.A[:, group], B=x.B[..., group], C=x.C[..., group], D=None, z=None)
+
+
+def _float32(x):
+    """Return the inputs in float32."""
+    wide = {
+        name: from_bfloat16(v)
+        for name, v in zip(x._fields, x, strict=True)
+        if getattr(v, "dtype", None) == np.uint16
+    }
+    return x._replace(**wide)
+
+
+def _nothing(x, h0):
+    """Return the results for empty sequences: the state passes through."""
+    xp, (b, _, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
+    h_last = xp.zeros((b, e, n), np.float32) if h0 is None else h0.copy()
+    return xp.empty_like(x.u), h_last, narrow.KernelCache(x, h0, xp.empty((b, 0, n, e), "float32"))
