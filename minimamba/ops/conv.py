@@ -64,9 +64,11 @@ def causal_conv1d(x, p, state=None):
     if state.shape != (b, k - 1, e):
         raise ValueError(f"causal_conv1d: state is {state.shape}, expected {(b, k - 1, e)}")
     padded = xp.concatenate([state, x], axis=1)  # (b, k - 1 + l, e)
-    y = sum(p.weight[:, j] * padded[:, j : j + l] for j in range(k))
+    y = p.weight[:, 0] * padded[:, :l]
+    for j in range(1, k):  # k is 3 or 4: a pass for each tap
+        y += p.weight[:, j] * padded[:, j : j + l]
     if p.bias is not None:
-        y = y + p.bias
+        y += p.bias
     return y, padded[:, l:].copy(), ConvCache(padded, p)
 
 
@@ -95,7 +97,7 @@ def causal_conv1d_backward(dy, dstate, cache):
         dpadded[:, j : j + l] += p.weight[:, j] * dy
     if dstate is not None:
         dpadded[:, l:] += dstate
-    taps = [(dy * padded[:, j : j + l]).sum(axis=(0, 1)) for j in range(k)]
+    taps = [xp.einsum("ble,ble->e", dy, padded[:, j : j + l]) for j in range(k)]
     dbias = None if p.bias is None else dy.sum(axis=(0, 1))
     return dpadded[:, k - 1 :], ConvParams(xp.stack(taps, axis=1), dbias), dpadded[:, : k - 1]
 

@@ -32,7 +32,9 @@ def sigmoid(x):
     """
     xp = array_namespace(x)
     e = xp.exp(-_abs(x))  # at most 1: never overflows
-    y = xp.where(x.real < 0, e, 1) / (1 + e)
+    y = _where_negative(x, e)  # e / (1 + e) left of 0, 1 / (1 + e) right of it
+    e += 1  # in place where it costs no clarity: fresh memory is what large arrays wait for
+    y /= e
     return y, y
 
 
@@ -81,7 +83,8 @@ def softplus(x):
     """Return log(1 + exp(x)), to a few units in the last place for every x, Eq. (0.9).
 
     It is max(x, 0) + log(1 + e) with e = exp(-|x|). The logarithm is taken of w = fl(1 + e), and
-    (e - (w - 1)) / w puts back what that sum lost: as exact as log1p and twice as fast.
+    e - (w - 1), which is exact, puts back what rounding to w has lost: as good as log1p to half a
+    unit, and in float32 several times faster.
 
     Parameters
     ----------
@@ -102,7 +105,12 @@ def softplus(x):
     xp = array_namespace(x)
     e = xp.exp(-_abs(x))
     w = 1 + e
-    return _positive_part(x) + (xp.log(w) + (e - (w - 1)) / w), x
+    y = xp.log(w)
+    w -= 1
+    e -= w  # what w has lost
+    y += e
+    y += _positive_part(x)
+    return y, x
 
 
 def softplus_backward(dy, cache):
@@ -215,6 +223,12 @@ def _abs(x):
     """
     xp = array_namespace(x)
     return xp.where(x.real < 0, -x, x) if xp.iscomplexobj(x) else xp.abs(x)
+
+
+def _where_negative(x, e):
+    """Return e where x is negative and 1 elsewhere, given that e is at most 1."""
+    xp = array_namespace(x)
+    return xp.where(x.real < 0, e, 1) if xp.iscomplexobj(x) else xp.maximum(e, x >= 0)
 
 
 def _positive_part(x):

@@ -55,7 +55,7 @@ def linear(x, p):
         raise ValueError(f"linear: x has {x.shape[-1]} channels, but the weight takes {d_in}")
     y = x.reshape(-1, d_in) @ p.weight  # one matrix product is faster than one for each batch row
     if p.bias is not None:
-        y = y + p.bias
+        y += p.bias
     return y.reshape(*x.shape[:-1], d_out), LinearCache(x, p)
 
 

@@ -58,10 +58,12 @@ def layer_norm(x, p, eps=1e-5):
     Ba, Kiros, Hinton, "Layer Normalization", arXiv:1607.06450.
     """
     _check("layer_norm", x, p)
-    centered = x - _mean(x)
-    rho = (_mean_product(centered, centered) + eps) ** -0.5
-    x_hat = centered * rho
-    return x_hat * p.weight + p.bias, NormCache(x_hat, rho, p.weight)
+    x_hat = x - _mean(x)
+    rho = (_mean_product(x_hat, x_hat) + eps) ** -0.5
+    x_hat *= rho
+    y = x_hat * p.weight
+    y += p.bias
+    return y, NormCache(x_hat, rho, p.weight)
 
 
 def layer_norm_backward(dy, cache):
@@ -73,7 +75,7 @@ def layer_norm_backward(dy, cache):
     x_hat, rho, weight = cache
     g = dy * weight
     dx = rho * (g - _mean(g) - x_hat * _mean_product(g, x_hat))
-    return dx, NormParams(_sum_rows(dy * x_hat), _sum_rows(dy))
+    return dx, NormParams(_sum_products(dy, x_hat), _sum_rows(dy))
 
 
 def rms_norm(x, p, eps=1e-5):
@@ -117,7 +119,7 @@ def rms_norm_backward(dy, cache):
     x_hat, rho, weight = cache
     g = dy * weight
     dx = rho * (g - x_hat * _mean_product(g, x_hat))
-    return dx, RMSNormParams(_sum_rows(dy * x_hat))
+    return dx, RMSNormParams(_sum_products(dy, x_hat))
 
 
 def _check(name, x, p):
@@ -141,5 +143,10 @@ def _mean_product(x, y):
 
 
 def _sum_rows(x):
-    """Sum over every axis but the last."""
+    """Return the sum over every axis but the last, (d,)."""
     return x.reshape(-1, x.shape[-1]).sum(axis=0)
+
+
+def _sum_products(x, y):
+    """Return the sum of x y over every axis but the last, (d,)."""
+    return array_namespace(x).einsum("...d,...d->d", x, y)
