@@ -149,4 +149,5 @@ def _sum_rows(x):
 
 def _sum_products(x, y):
     """Return the sum of x y over every axis but the last, (d,)."""
-    return array_namespace(x).einsum("...d,...d->d", x, y)
+    d = x.shape[-1]
+    return array_namespace(x).einsum("md,md->d", x.reshape(-1, d), y.reshape(-1, d))
