@@ -170,10 +170,10 @@ def _discretize_backward(dA_bar, dB_bar, cache, values_and_slopes):
         dx = dA_bar * f_slope.conj() + dB_bar * (step * w_slope * full_B).conj()
         dstep = dx * A.conj() + dB_bar * (w * full_B).conj()  # delta is used twice
         dB = dB_bar * (step * w).conj()
-        ddelta = _sum_to(dstep.real, step.shape)[..., 0]
+        ddelta = _sum_to(dstep, step.shape)[..., 0]
         dA = _sum_to(dx * step, A.shape)
         dB = _sum_to(dB, full_B.shape).reshape(B.shape)
-    return ddelta, _like(dA, A), _like(dB, B)
+    return _like(ddelta, delta), _like(dA, A), _like(dB, B)
 
 
 def _like(gradient, x):
@@ -196,7 +196,7 @@ def _sum_to(gradient, shape):
 
 def _check(delta, A, B):
     precision = delta.real.dtype
-    if delta.dtype.kind != "f":
+    if delta.dtype.kind not in "fc":  # complex for the complex step, Eq. (0.5), only
         raise TypeError(f"delta has dtype {delta.dtype}, expected real floating numbers")
     for name, x in (("A", A), ("B", B)):
         if x.dtype.kind not in "fc" or x.real.dtype != precision:

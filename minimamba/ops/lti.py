@@ -1,0 +1,222 @@
+"""Time-invariant systems seen three ways: as a recurrence, as a convolution, as a filter.
+
+y_t = C h_t with h_t = A_bar h_{t-1} + B_bar u_t is the convolution of u with the impulse response
+K_j = C A_bar^j B_bar, and multiplies the frequency z by the transfer function sum_j K_j z^-j. All
+are complex where A is; gradients are then PyTorch's, Eq. (3.5). A real system kept as one of every
+conjugate pair of states (S4D) has the response 2 Re(K), whose gradient pulls back as 2 dK.
+
+Reference: Gu, Goel and Re, "Efficiently Modeling Long Sequences with Structured State Spaces",
+arXiv:2111.00396, sections 2 and 3.
+"""
+
+from typing import NamedTuple
+
+from minimamba.arrays import Array, array_namespace
+from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
+from minimamba.ops.convolution import (
+    ConvolutionCache,
+    causal_convolution,
+    causal_convolution_backward,
+    circular_convolution,
+    circular_convolution_backward,
+    convolve_direct,
+    convolve_fft,
+)
+
+__all__ = [
+    "ConvolutionCache",
+    "DenseResponseCache",
+    "ResponseCache",
+    "TransferCache",
+    "causal_convolution",
+    "causal_convolution_backward",
+    "circular_convolution",
+    "circular_convolution_backward",
+    "convolve_direct",
+    "convolve_fft",
+    "impulse_response",
+    "impulse_response_backward",
+    "impulse_response_dense",
+    "impulse_response_dense_backward",
+    "transfer_function",
+    "transfer_function_backward",
+]
+
+
+class ResponseCache(NamedTuple):
+    """What `impulse_response_backward` needs."""
+
+    B_bar: Array  # (e, n)
+    C: Array  # (e, n)
+    powers: Array  # (l, e, n): A_bar^j
+
+
+def impulse_response(A_bar, B_bar, C, l):
+    """Return the impulse response of a diagonal system, K_j = sum_n C A_bar^j B_bar, Eq. (5.1).
+
+    Parameters
+    ----------
+    A_bar, B_bar, C : array, shape (e, n)
+        The discrete system of every channel, real or complex.
+    l : int
+        Taps to compute.
+
+    Returns
+    -------
+    K : array, shape (l, e)
+    cache : ResponseCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1))
+    >>> impulse_response(one / 2, one, one, 4)[0][:, 0]
+    array([1.   , 0.5  , 0.25 , 0.125])
+    """
+    _check_diagonal(A_bar, B_bar, C)
+    xp = array_namespace(A_bar)
+    powers = xp.ones((l, *A_bar.shape), A_bar.dtype)
+    with overflow_is_inf(xp):
+        for j in range(1, l):
+            xp.multiply(powers[j - 1], A_bar, out=powers[j])
+        K = xp.einsum("len,en->le", powers, B_bar * C)
+    return K, ResponseCache(B_bar, C, powers)
+
+
+def impulse_response_backward(dK, cache):
+    """Pull dK back to (dA_bar, dB_bar, dC): the derivative of A^j is j A^(j-1), Eq. (5.1)."""
+    B_bar, C, powers = cache
+    xp = array_namespace(dK)
+    d_product = xp.einsum("len,le->en", powers.conj(), dK)  # of B_bar C
+    j = xp.arange(1, len(powers)).astype(dK.real.dtype)
+    d_power = xp.einsum("len,le->en", powers[:-1].conj(), j[:, None] * dK[1:])
+    return d_power * (B_bar * C).conj(), d_product * C.conj(), d_product * B_bar.conj()
+
+
+class DenseResponseCache(NamedTuple):
+    """What `impulse_response_dense_backward` needs."""
+
+    A_bar: Array  # (n, n)
+    C: Array  # (p, n)
+    h: Array  # (l, n, m): A_bar^j B_bar
+
+
+def impulse_response_dense(A_bar, B_bar, C, l):
+    """Return the impulse response of a system with a full matrix, K_j = C A_bar^j B_bar, Eq. (5.1).
+
+    Parameters
+    ----------
+    A_bar : array, shape (n, n)
+    B_bar : array, shape (n, m)
+        m inputs.
+    C : array, shape (p, n)
+        p outputs.
+    l : int
+
+    Returns
+    -------
+    K : array, shape (l, p, m)
+    cache : DenseResponseCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit together, or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> A, B, C = np.array([[0.0, 1.0], [0.0, 0.0]]), np.eye(2)[:, 1:], np.eye(2)[:1]
+    >>> impulse_response_dense(A, B, C, 3)[0][:, 0, 0]           # a delay of one step
+    array([0., 1., 0.])
+    """
+    arrays = dict(A_bar=A_bar, B_bar=B_bar, C=C)
+    check_floating(arrays, kinds="fc")
+    check_shapes(arrays, dict(A_bar="nn", B_bar="nm", C="pn"), sources=("A_bar", "B_bar", "C"))
+    xp = array_namespace(A_bar)
+    h = xp.empty((l, *B_bar.shape), B_bar.dtype)
+    state = B_bar
+    for j in range(l):
+        h[j] = state
+        state = A_bar @ state
+    return C @ h, DenseResponseCache(A_bar, C, h)
+
+
+def impulse_response_dense_backward(dK, cache):
+    """Pull dK back to (dA_bar, dB_bar, dC): Eqs. (3.3) and (3.4) with matrices for the decays."""
+    A_bar, C, h = cache
+    xp = array_namespace(dK)
+    dA, g = xp.zeros_like(A_bar), xp.zeros(h.shape[1:], h.dtype)
+    for j in reversed(range(len(h))):
+        g = C.conj().T @ dK[j] + A_bar.conj().T @ g  # of h_j
+        if j:
+            dA += g @ h[j - 1].conj().T
+    return dA, g, xp.einsum("lpm,lnm->pn", dK, h.conj())
+
+
+class TransferCache(NamedTuple):
+    """What `transfer_function_backward` needs."""
+
+    A_bar: Array  # (e, n)
+    B_bar: Array  # (e, n)
+    C: Array  # (e, n)
+    delay: Array  # (f,): 1 / z
+
+
+def transfer_function(A_bar, B_bar, C, z):
+    """Return sum_j K_j z^-j = sum_n C B_bar / (1 - A_bar / z), Eq. (5.5), by its closed form.
+
+    Parameters
+    ----------
+    A_bar, B_bar, C : array, shape (e, n)
+        A discrete diagonal system, stable (|A_bar| < |z|) for the sum to exist.
+    z : array, shape (f,)
+        Where to evaluate, complex; exp(i omega) gives the frequency response.
+
+    Returns
+    -------
+    H : array, shape (f, e)
+    cache : TransferCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes or the dtypes of the system differ, or z is not one-dimensional.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1))
+    >>> transfer_function(one / 2, one, one, np.array([1.0, -1.0]))[0][:, 0].round(6)
+    array([2.      , 0.666667])
+    """
+    _check_diagonal(A_bar, B_bar, C)
+    if z.ndim != 1:
+        raise ValueError(f"z has shape {z.shape}, expected (f,)")
+    xp = array_namespace(A_bar, z)
+    delay = 1 / z
+    resolvent = 1 / (1 - A_bar * delay[:, None, None])  # (f, e, n)
+    H = xp.einsum("fen,en->fe", resolvent, B_bar * C)
+    return H, TransferCache(A_bar, B_bar, C, delay)
+
+
+def transfer_function_backward(dH, cache):
+    """Pull dH back to (dA_bar, dB_bar, dC), Eq. (5.5): d(1/(1 - A w)) = w / (1 - A w)^2 dA."""
+    A_bar, B_bar, C, delay = cache
+    xp = array_namespace(dH)
+    resolvent = (1 / (1 - A_bar * delay[:, None, None])).conj()
+    d_product = xp.einsum("fen,fe->en", resolvent, dH)  # of B_bar C
+    d_A = xp.einsum("fen,fe->en", resolvent**2, delay.conj()[:, None] * dH)
+    grads = d_A * (B_bar * C).conj(), d_product * C.conj(), d_product * B_bar.conj()
+    return grads if xp.iscomplexobj(A_bar) else tuple(g.real for g in grads)
+
+
+def _check_diagonal(A_bar, B_bar, C):
+    arrays = dict(A_bar=A_bar, B_bar=B_bar, C=C)
+    check_floating(arrays, kinds="fc")
+    check_shapes(arrays, dict(A_bar="en", B_bar="en", C="en"), sources=("A_bar",))
