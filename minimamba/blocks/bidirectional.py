@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
-from minimamba.ops.norm import NormParams
 from minimamba.blocks.mamba import MambaParams, mamba, mamba_backward
 from minimamba.blocks.mamba_last import mamba_last, mamba_last_backward
 from minimamba.blocks.residual import residual_norm, residual_norm_backward
 from minimamba.blocks.sequence import at, at_backward, flip_window, read_last
+from minimamba.ops.norm import NormParams
 
 EPS = 1e-5  # of the branches' norms in the release; its other norms have 1e-12
 
@@ -82,9 +82,7 @@ def bidirectional(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
     y, c_causal_norm = residual_norm(y, x, p.causal_norm, rate, rng, EPS)
     w, _, c_anti = mamba(flip(x, lengths), p.anticausal)
     w, c_anti_norm = residual_norm(flip(w, lengths), x, p.anticausal_norm, rate, rng, EPS)
-    return y + w, BidirectionalCache(
-        c_causal, c_causal_norm, c_anti, c_anti_norm, lengths, flip
-    )
+    return y + w, BidirectionalCache(c_causal, c_causal_norm, c_anti, c_anti_norm, lengths, flip)
 
 
 def bidirectional_backward(dy, cache):

@@ -2,9 +2,6 @@
 
 from typing import NamedTuple
 
-from minimamba.ops.glu import GLUParams, glu, glu_backward
-from minimamba.ops.norm import NormParams
-from minimamba.ops.spectral import FilterParams, spectral_filter, spectral_filter_backward
 from minimamba.blocks.bidirectional import (
     BidirectionalParams,
     bidirectional,
@@ -19,6 +16,9 @@ from minimamba.blocks.residual import (
     residual_norm_backward,
 )
 from minimamba.blocks.sequence import flip_window, read_last
+from minimamba.ops.glu import GLUParams, glu, glu_backward
+from minimamba.ops.norm import NormParams
+from minimamba.ops.spectral import FilterParams, spectral_filter, spectral_filter_backward
 
 
 class EchoBlockParams(NamedTuple):
@@ -104,9 +104,7 @@ def echo_block_read(x, lengths, p, rate=0.0, rng=None, flip=flip_window, read=re
     >>> echo_block_read(np.ones((2, 5, 4)), np.array([5, 2]), p.layers[0])[0].shape
     (2, 4)
     """
-    x, c_filter, c_norm, c_mixers = _filter_and_mix(
-        x, lengths, p, p.mixers[:-1], rate, rng, flip
-    )
+    x, c_filter, c_norm, c_mixers = _filter_and_mix(x, lengths, p, p.mixers[:-1], rate, rng, flip)
     row, c_read = bidirectional_read(x, lengths, p.mixers[-1], rate, rng, flip, read)
     row, *c_gate = _gate(row, p, rate, rng)
     return row, EchoBlockCache(c_filter, c_norm, (*c_mixers, c_read), *c_gate)

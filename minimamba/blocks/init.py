@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from minimamba.blocks.mamba import MambaParams
 from minimamba.ops.conv import ConvParams
 from minimamba.ops.linear import LinearParams
-from minimamba.blocks.mamba import MambaParams
 
 
 def normal_linear(rng, d_in, d_out, bias=True):

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.blocks.mamba import MambaParams
 from minimamba.ops.conv import causal_conv1d, causal_conv1d_backward
 from minimamba.ops.elementwise import silu, silu_backward
 from minimamba.ops.linear import LinearParams, linear, linear_backward
 from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
 from minimamba.trees import tree_map
-from minimamba.blocks.mamba import MambaParams
 
 GROUP = 16  # rows worked on at once: sorted by length, so that each group is cut where it ends
 

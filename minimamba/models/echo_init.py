@@ -7,10 +7,10 @@ import numpy as np
 from minimamba.blocks.bidirectional import BidirectionalParams
 from minimamba.blocks.echo import EchoBlockParams
 from minimamba.blocks.init import init_mamba, normal_linear, released
+from minimamba.models.echo import EchoParams
 from minimamba.ops.glu import GLUParams
 from minimamba.ops.norm import NormParams
 from minimamba.ops.spectral import FilterParams
-from minimamba.models.echo import EchoParams
 
 
 @dataclass(frozen=True)

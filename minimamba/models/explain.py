@@ -3,8 +3,8 @@
 from minimamba.arrays import array_namespace
 from minimamba.blocks.bidirectional import anticausal_read_backward, causal_read_backward
 from minimamba.blocks.sequence import flip_window, read_last
-from minimamba.ops.embedding import embedding
 from minimamba.models.echo import echo_encode, echo_encode_backward
+from minimamba.ops.embedding import embedding
 
 
 def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=read_last):

@@ -87,8 +87,8 @@ def _echo_block(entries, prefix, d):
         filter_norm=_norm(entries, f"{prefix}filter_layer.LayerNorm", d),
         mixers=mixers,
         glu=GLUParams(
-            take_linear(entries, f"{prefix}glu.fc1", d, 2 * d),
-            take_linear(entries, f"{prefix}glu.fc2", d, d),
+            _biased_linear(entries, f"{prefix}glu.fc1", d, 2 * d),
+            _biased_linear(entries, f"{prefix}glu.fc2", d, d),
         ),
         glu_norm=_norm(entries, f"{prefix}glu.LayerNorm", d),
     )
@@ -114,6 +114,11 @@ def _put_echo_block(prefix, p):
         state |= _put_norm(f"{prefix}norms_backward.{i}", mixer.anticausal_norm)
     state |= put_linear(f"{prefix}glu.fc1", p.glu.fc1) | put_linear(f"{prefix}glu.fc2", p.glu.fc2)
     return state | _put_norm(f"{prefix}glu.LayerNorm", p.glu_norm)
+
+
+def _biased_linear(entries, name, d_in, d_out):
+    bias = entries.take(f"{name}.bias", d_out)
+    return take_linear(entries, name, d_in, d_out)._replace(bias=bias)
 
 
 def _norm(entries, name, d):

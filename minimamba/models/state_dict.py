@@ -1,5 +1,7 @@
 """State dicts of other projects: reading and writing the files, and taking entries by name."""
 
+from zipfile import BadZipFile
+
 import numpy as np
 
 from minimamba.arrays import to_host
@@ -38,7 +40,9 @@ class Entries:
         """Raise InputError if an entry was never taken and no part of its name is ignored."""
         for name in self.mapping:
             if name not in self.seen and not any(part in name for part in ignore):
-                raise InputError(f"the state dict has an entry {name!r} that no part of the model takes")
+                raise InputError(
+                    f"the state dict has an entry {name!r} that no part of the model takes"
+                )
 
 
 def load_state_dict(path):
@@ -112,11 +116,11 @@ def put_linear(name, p):
 
 def _read_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as entries:
+            return dict(entries)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise InputError(f"cannot read {path} as .npz: {error}") from error
 
 

@@ -208,6 +208,4 @@ def _seen(last, length):
 def check_positions(last, length):
     """Raise ValueError unless every position lies in the sequence."""
     if len(last) and not 0 <= int(last.min()) <= int(last.max()) < length:
-        raise ValueError(
-            f"last lies in [{last.min()}, {last.max()}], expected [0, {length - 1}]"
-        )
+        raise ValueError(f"last lies in [{last.min()}, {last.max()}], expected [0, {length - 1}]")

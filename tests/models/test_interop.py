@@ -1,0 +1,87 @@
+"""The released state dict, in and out, and what is said of one that does not fit."""
+
+import numpy as np
+import pytest
+
+from minimamba.errors import InputError
+from minimamba.models.interop import (
+    echo_from_state_dict,
+    echo_to_state_dict,
+    load_state_dict,
+    save_state_dict,
+)
+from minimamba.trees import tree_leaves
+from tests.models.helpers import random_echo
+
+
+def test_writing_and_reading_give_the_weights_back():
+    params = random_echo(0, length=5, outer=2, inner=3)
+    again = echo_from_state_dict(echo_to_state_dict(params))
+    for (path, one), (other, two) in zip(tree_leaves(params), tree_leaves(again), strict=True):
+        assert path == other
+        np.testing.assert_array_equal(one, two, err_msg=path)
+
+
+@pytest.mark.parametrize("name", ["weights.npz", "weights.safetensors"])
+def test_a_file_gives_the_state_dict_back(tmp_path, name):
+    state = echo_to_state_dict(random_echo(1, length=4))
+    save_state_dict(tmp_path / name, state)
+    again = load_state_dict(tmp_path / name)
+    assert set(again) == set(state)
+    for entry, value in state.items():
+        np.testing.assert_array_equal(again[entry], value)
+
+
+def test_a_missing_entry_is_named():
+    state = echo_to_state_dict(random_echo(0, length=4))
+    del state["mamba_layers.0.glu.fc2.bias"], state["mamba_layers.0.mamba_forwards.0.D"]
+    with pytest.raises(InputError, match=r"no entry 'mamba_layers\.0\.mamba_forwards\.0\.D'"):
+        echo_from_state_dict(state)
+
+
+def test_a_missing_bias_of_the_gated_unit_is_not_taken_for_a_model_without_one():
+    state = echo_to_state_dict(random_echo(0, length=4))
+    del state["mamba_layers.0.glu.fc2.bias"]
+    with pytest.raises(InputError, match=r"no entry 'mamba_layers\.0\.glu\.fc2\.bias'"):
+        echo_from_state_dict(state)
+
+
+def test_a_misshapen_entry_is_named_with_both_shapes():
+    state = echo_to_state_dict(random_echo(0, length=4))
+    state["mamba_layers.0.mamba_backwards.0.out_proj.weight"] = np.zeros((5, 8))
+    message = r"out_proj\.weight' has shape \(5, 8\), expected \(4, 8\)"
+    with pytest.raises(InputError, match=message):
+        echo_from_state_dict(state)
+
+
+def test_an_unknown_entry_is_named():
+    state = echo_to_state_dict(random_echo(0, length=4)) | {"position_embedding": np.zeros(3)}
+    with pytest.raises(InputError, match="'position_embedding'"):
+        echo_from_state_dict(state)
+
+
+def test_entries_of_the_block_the_release_never_calls_are_left_out():
+    state = echo_to_state_dict(random_echo(0, length=4))
+    state["mamba_layers.0.multi_query_transformer_block.linear1.weight"] = np.zeros((16, 4))
+    assert len(echo_from_state_dict(state).layers) == 1
+
+
+def test_no_layer_at_all_is_said():
+    with pytest.raises(InputError, match="no layer"):
+        echo_from_state_dict({"item_embedding.weight": np.zeros((3, 4))})
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        load_state_dict(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="ending in"):
+        load_state_dict(tmp_path / "weights.bin")
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 not an archive")
+    with pytest.raises(InputError, match=r"cannot read .*broken\.npz"):
+        load_state_dict(tmp_path / "broken.npz")
+
+
+def test_pickled_objects_are_not_loaded(tmp_path):
+    np.savez(tmp_path / "objects.npz", x=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match=r"cannot read .*objects\.npz"):
+        load_state_dict(tmp_path / "objects.npz")
