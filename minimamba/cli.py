@@ -155,10 +155,11 @@ def config_of(args):
 def run_train(args):
     """Train, test, and print the result."""
     from minimamba.recsys import report, run
+    from minimamba.recsys.dataset import open_dataset
     from minimamba.recsys.progress import follow, show
 
     config, place = config_of(args), placement(args.device)
-    data = run.open_dataset(args.data, config.data, args.titles)
+    data = open_dataset(args.data, config.data, args.titles)
     show(report.data_table(data.about))
     follow(run.train(args.out, config, data, place), config.train.epochs, args.quiet)
     result = run.finish(args.out, config, data, place)
@@ -240,13 +241,14 @@ def add_data(commands):
 
 def run_data_info(args):
     """Print the counts of a log."""
-    from minimamba.recsys import report, run
+    from minimamba.recsys import report
     from minimamba.recsys.config import config_from
+    from minimamba.recsys.dataset import open_dataset
     from minimamba.recsys.progress import show
 
     names = ("format", "user", "item", "time", "core", "min_rating")
     data = {"data": {name: getattr(args, name) for name in names}}
-    show(report.data_table(run.open_dataset(args.log, config_from(data).data).about))
+    show(report.data_table(open_dataset(args.log, config_from(data).data).about))
 
 
 def add_info(commands):

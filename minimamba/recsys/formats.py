@@ -35,6 +35,9 @@ class Names(NamedTuple):
     time: str = ""
 
 
+USUAL = Names()
+
+
 class Format(NamedTuple):
     """One kind of log file."""
 
@@ -163,7 +166,7 @@ FORMATS = (
 )
 
 
-def detect(source, names=Names()):
+def detect(source, names=USUAL):
     """Return the Format of a log, from its first lines.
 
     Examples
@@ -184,7 +187,7 @@ def detect(source, names=Names()):
     )
 
 
-def read_log(path, form="auto", names=Names()):
+def read_log(path, form="auto", names=USUAL):
     """Read an interaction log.
 
     Parameters

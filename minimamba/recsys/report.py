@@ -16,7 +16,7 @@ def data_table(about):
     Parameters
     ----------
     about : dict
-        From `run.open_dataset`.
+        From `dataset.open_dataset`.
     """
     table = Table()
     for name in ("", "users", "items", "events"):

@@ -11,7 +11,6 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,54 +19,10 @@ from minimamba.recsys import checkpoint
 from minimamba.recsys.baselines import BASELINES
 from minimamba.recsys.config import to_toml
 from minimamba.recsys.fit import begin, done, fit, scorer
-from minimamba.recsys.formats import TIE_RULE, Names, read_log
 from minimamba.recsys.metrics import summarize
-from minimamba.recsys.prepare import SPLITS, Sequences, Split, prepare
 from minimamba.recsys.protocol import evaluate
-from minimamba.recsys.readers import sha256
-from minimamba.recsys.titles import find_titles, read_titles
 from minimamba.recsys.zoo import build, first_weights
 from minimamba.trees import load_tree, tree_map
-
-
-class Dataset(NamedTuple):
-    """A prepared log."""
-
-    seqs: Sequences
-    split: Split
-    titles: dict  # of str to str, by the item's name in the log
-    about: dict  # path, sha256, format, counts: for the manifest
-
-
-def open_dataset(path, config, titles=None):
-    """Read and prepare a log as `config.data` says.
-
-    Parameters
-    ----------
-    path : str or path
-    config : DataConfig
-    titles : path, optional
-        Item file; by default one that lies beside the log is used.
-    """
-    log, form = read_log(path, config.format, Names(config.user, config.item, config.time))
-    seqs = prepare(log, config.min_rating, config.core)
-    split = SPLITS[config.split](seqs)
-    found = titles or find_titles(path)
-    about = {
-        "path": str(path),
-        "sha256": sha256(path),
-        "format": form,
-        "tie_rule": TIE_RULE,
-        "raw": counts(log.users, log.items, log.user),
-        "prepared": counts(seqs.users, seqs.names[1:], seqs.items),
-        "rows": {name: len(rows) for name, rows in split._asdict().items()},
-    }
-    return Dataset(seqs, split, read_titles(found) if found else {}, about)
-
-
-def counts(users, items, events):
-    """Return the three numbers that identify a log."""
-    return {"users": len(users), "items": len(items), "events": len(events)}
 
 
 def versions():

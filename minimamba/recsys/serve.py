@@ -1,0 +1,190 @@
+"""Using a finished run: measure it again, recommend for a history, and say why."""
+
+import difflib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.table import Table
+
+from minimamba.errors import InputError
+from minimamba.models.explain import echo_attribution
+from minimamba.recsys.checkpoint import read_json, saved_config
+from minimamba.recsys.config import CHOICES, Config, read_config, with_settings
+from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.fit import scorer
+from minimamba.recsys.run import load_best, measure
+from minimamba.recsys.windows import window
+from minimamba.recsys.zoo import Model, echo_variants
+from minimamba.trees import load_arrays
+
+
+class Server(NamedTuple):
+    """A finished model with the names of its items."""
+
+    model: Model
+    params: Any
+    config: Config
+    names: list  # of str, item i's name in the log
+    titles: dict  # of str to str; may be empty
+
+
+class Pick(NamedTuple):
+    """One recommended item."""
+
+    item: str
+    chance: float  # of being next, by the model
+    reasons: list  # of (item of the history, share of the score moved), the largest first
+
+
+class Answer(NamedTuple):
+    """Recommendations for one history."""
+
+    picks: list  # of Pick, the best first
+    notice: str  # what was done to the history, or empty
+
+
+def open_server(folder):
+    """Load the best weights of a run folder.
+
+    Raises
+    ------
+    InputError
+        There is no finished epoch in this folder, or the file is damaged.
+    """
+    path = Path(folder) / "best.safetensors"
+    metadata = load_arrays(path)[1]
+    config = saved_config(path, metadata)
+    names = json.loads(metadata["items"])
+    model, params = load_best(folder, config, len(names) - 1)
+    return Server(model, params, config, names, json.loads(metadata["titles"]))
+
+
+def number(server, history):
+    """Return the numbers of a history's items, or name the first that is unknown."""
+    if not history:
+        raise InputError("--history is empty; at least one item was expected")
+    index = {name: i for i, name in enumerate(server.names) if i}
+    for name in history:
+        if name not in index:
+            near = difflib.get_close_matches(name, list(index), 3)
+            hint = f"; near are {', '.join(near)}" if near else ""
+            raise InputError(f"--history: the item {name!r} is not one the model knows{hint}")
+    return [index[name] for name in history]
+
+
+def recommend(server, history, k=10, repeats=False):
+    """Recommend items for a history.
+
+    Parameters
+    ----------
+    server : Server
+    history : list of str
+        Items as the log names them, oldest first.
+    k : int
+    repeats : bool
+        Whether items of the history may be recommended.
+
+    Returns
+    -------
+    answer : Answer
+
+    Raises
+    ------
+    InputError
+        An item is unknown, the history is empty, or k is not positive.
+    """
+    if k < 1:
+        raise InputError(f"-k is {k}, but at least 1 was expected")
+    items, length = number(server, history), server.config.model.length
+    item_seq, lengths = window(items, length)
+    scores = np.asarray(scorer(server.model, server.params)(item_seq, lengths)[0], float)
+    scores[0] = -np.inf
+    chances = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    left_out = set() if repeats else set(items)
+    order = np.lexsort((np.arange(len(scores)), -scores))  # equal scores: the smaller number first
+    best = [int(i) for i in order if i and i not in left_out][:k]
+    reasons = explain(server, item_seq, lengths, best)
+    picks = [
+        Pick(server.names[i], float(chances[i]), why) for i, why in zip(best, reasons, strict=True)
+    ]
+    cut = len(items) - length
+    notice = f"the history has {len(items)} items; the last {length} are used" if cut > 0 else ""
+    return Answer(picks, notice)
+
+
+def explain(server, item_seq, lengths, items, most=3):
+    """Say which items of the history moved each score most: exact gradient times input.
+
+    Returns
+    -------
+    reasons : list of list of (str, float)
+        For each item the places of the history that count most, with their signed share.
+    """
+    variants = echo_variants(server.config.model)
+    wide, long = np.repeat(item_seq, len(items), 0), np.repeat(lengths, len(items))
+    moved = echo_attribution(wide, long, np.array(items), server.params, **variants)
+    found = []
+    for row in moved[:, : lengths[0]]:
+        total = np.abs(row).sum() or 1.0
+        top = np.argsort(-np.abs(row), kind="stable")[:most]
+        found.append([(server.names[item_seq[0, t]], float(row[t] / total)) for t in top])
+    return found
+
+
+def titled(server, name):
+    """Return an item's title with its name, or its name alone."""
+    return f"{server.titles[name]} [{name}]" if name in server.titles else name
+
+
+def answer_table(server, answer):
+    """Return recommendations as a table."""
+    table = Table(title="recommended next", title_justify="left", title_style="bold")
+    for name in ("", "item", "chance", "moved most by (share of all influence)"):
+        table.add_column(name, justify="right" if name in ("", "chance") else "left")
+    for place, pick in enumerate(answer.picks, 1):
+        why = ", ".join(
+            f"{server.titles.get(name, name)} {share:+.0%}" for name, share in pick.reasons
+        )
+        table.add_row(str(place), titled(server, pick.item), f"{pick.chance:.1%}", why)
+    return table
+
+
+def data_of_run(folder, path=None):
+    """Open the log that a run was trained on, and check that it is the same.
+
+    Returns
+    -------
+    data : Dataset
+    config : Config
+    """
+    config = read_config(Path(folder) / "config.toml")
+    about = read_json(Path(folder) / "manifest.json")["data"]
+    data = open_dataset(path or about["path"], config.data)
+    if data.about["sha256"] != about["sha256"]:
+        raise InputError(
+            f"{data.about['path']} is not the log that {folder} was trained on: its sha256 is "
+            f"{data.about['sha256'][:12]}, there it was {about['sha256'][:12]}"
+        )
+    return data, config
+
+
+def evaluate_run(folder, path=None, protocols=None, rows="test", place=np.asarray):
+    """Measure the best weights of a run under several protocols.
+
+    Returns
+    -------
+    metrics : dict of str to dict
+        By the protocol's name.
+    """
+    data, config = data_of_run(folder, path)
+    model, params = load_best(folder, config, len(data.seqs.names) - 1, place)
+    measured = partial(measure, scorer(model, params), data)
+    return {
+        name: measured(
+            with_settings(config, [f"evaluate.protocol={name}"]), getattr(data.split, rows)
+        )[0]
+        for name in protocols or CHOICES["evaluate.protocol"]
+    }
