@@ -22,6 +22,8 @@ KERNELS = {  # what an op may ask for: the module of the kernel, and the functio
     "causal_conv1d": ("minimamba.kernels.conv", "forward"),
     "causal_conv1d_backward": ("minimamba.kernels.conv", "backward"),
     "causal_conv1d_step": ("minimamba.kernels.conv", "step"),
+    "spectral_filter": ("minimamba.kernels.spectral", "forward"),
+    "spectral_filter_backward": ("minimamba.kernels.spectral", "backward"),
 }
 FLAGS = ("--std=c++17", "--ftz=true")  # exp2f is one instruction only with flush-to-zero
 

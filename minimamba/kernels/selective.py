@@ -15,6 +15,7 @@ from minimamba.arrays import Array, array_namespace
 from minimamba.kernels import selective_launch as narrow
 from minimamba.kernels.bfloat16 import from_bfloat16
 from minimamba.ops.elementwise import silu, silu_backward
+from minimamba.ops.selective import SelectiveScanGrads
 from minimamba.ops.selective_blocks import SelectiveScanInputs
 
 
@@ -78,11 +79,10 @@ def backward(dy, dh_last, cache):
 
     Returns
     -------
-    du, ddelta, dA, dB, dC, dD, dz, ddelta_bias, dh0
-        Like the inputs; None where an input was None.
+    grads : SelectiveScanGrads
     """
     if not isinstance(cache, WideCache):
-        return narrow.backward(dy, dh_last, cache)
+        return SelectiveScanGrads(*narrow.backward(dy, dh_last, cache))
     x, wide = cache.inputs, _float32(cache.inputs)
     xp, dz = array_namespace(dy), None
     dy = from_bfloat16(dy) if dy.dtype == np.uint16 else dy
@@ -102,7 +102,7 @@ def backward(dy, dh_last, cache):
     dA, dB, dC = (xp.concatenate(parts, axis=-1) for parts in (dA, dB, dC))
     dh0 = None if dh0[0] is None else xp.concatenate(dh0, axis=2)
     du, ddelta, dB, dC = (narrow.like_input(v, x.u) for v in (du, ddelta, dB, dC))
-    return du, ddelta, dA, dB, dC, dD, dz, dbias, dh0
+    return SelectiveScanGrads(du, ddelta, dA, dB, dC, dD, dz, dbias, dh0)
 
 
 def _groups(x):

@@ -117,7 +117,7 @@ def cut_time(b, l, e):
 
 def segment_starts(name, pair, x, start, count, steps):
     """Return the state (or adjoint state) that enters each segment, (segments, b, e, n)."""
-    xp, (b, l, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
+    xp, (b, _, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
     shape = forward_shape(n)
     module = load(SEGMENTS, shape.options(x.u.dtype))
     ends, sums = xp.empty((count, b, e, n), np.float32), xp.empty((count, b, e), np.float32)
