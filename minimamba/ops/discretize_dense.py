@@ -95,7 +95,9 @@ def matrix_exp_backward(dY, X):
     """
     xp = array_namespace(X)
     X, n = X.conj().T, len(X)
-    return matrix_exp(xp.block([[X, dY], [xp.zeros_like(X), X]]))[:n, n:]
+    size = float(xp.abs(dY).max()) if dY.size else 0.0
+    scale = 2.0 ** ceil(log2(size)) if 0 < size < float("inf") else 1.0  # not to halve X for it
+    return scale * matrix_exp(xp.block([[X, dY / scale], [xp.zeros_like(X), X]]))[:n, n:]
 
 
 class DenseCache(NamedTuple):
