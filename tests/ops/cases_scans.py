@@ -136,7 +136,7 @@ DENSE = [
     (bilinear_dense, bilinear_dense_backward),
     (euler_dense, euler_dense_backward),
 ]
-# A product is quadratic along every line, so that a step of 1 is exact; a complex step is not for an
+# A product is quadratic along every line, so a step of 1 is exact; a complex step is not, for an
 # FFT, which mixes the imaginary part of 1e-30 with the rounding of the real one.
 of_product = partial(central_difference, step=1.0)
 METHODS = {"direct": convolve_direct, "fft": convolve_fft}
