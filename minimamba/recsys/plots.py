@@ -61,7 +61,7 @@ def draw_training(path, history):
         best = max(history, key=lambda r: (round(r["valid"]["NDCG@10"], 4), r["epoch"]))
         right.axvline(best["epoch"], color=GREY, lw=1, ls=":", label="best epoch")
         right.set(title="validation", xlabel="epoch", ylim=(0, None))
-        right.legend(loc="lower right")
+        right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         for axis in (left, right):
             axis.xaxis.get_major_locator().set_params(integer=True)
 
