@@ -1,4 +1,4 @@
-"""How a Mamba block's weights begin: as the EchoMamba4Rec release leaves them, or as Mamba means."""
+"""How the weights of a Mamba block begin: as the release leaves them, or as Mamba sets them."""
 
 import numpy as np
 

@@ -76,33 +76,54 @@ def echo_encode(item_seq, lengths, params, rate=0.0, rng=None, flip=flip_window,
     x, c_embedding = embedding(item_seq, params.item_embedding, padding=0)
     x, c_dropout = dropout(x, rate, rng)
     x, c_norm = layer_norm(x, params.norm, EPS)
-    caches = []
-    for layer in params.layers[:-1]:
-        x, c_layer = echo_block(x, lengths, layer, rate, rng, flip)
-        caches.append(c_layer)
-    row, c_layer = echo_block_read(x, lengths, params.layers[-1], rate, rng, flip, read)
-    return row, EchoEncodeCache(c_embedding, c_dropout, c_norm, (*caches, c_layer))
+    row, c_layers = echo_layers(x, lengths, params.layers, rate, rng, flip, read)
+    return row, EchoEncodeCache(c_embedding, c_dropout, c_norm, c_layers)
 
 
 def echo_encode_backward(drow, cache):
-    """Pull drow, shape (b, d), back, Eq. (11.14).
+    """Pull drow, shape (b, d), back to an EchoParams, Eq. (11.14).
+
+    `item_embedding` holds what came through the look-up only.
+    """
+    dx, layers = echo_layers_backward(drow, cache.layers)
+    dx, norm = layer_norm_backward(dx, cache.norm)
+    dx = dropout_backward(dx, cache.dropout)
+    return EchoParams(embedding_backward(dx, cache.embedding), norm, layers)
+
+
+def echo_layers(x, lengths, layers, rate=0.0, rng=None, flip=flip_window, read=read_last):
+    """Run every block, the last one only where it is read, Eq. (11.13): (b, l, d) to (b, d).
+
+    Parameters
+    ----------
+    x : array, shape (b, l, d)
+        Looked-up embeddings after their norm.
+    lengths, rate, rng, flip, read
+        As for `echo_encode`.
+    layers : tuple of EchoBlockParams
 
     Returns
     -------
-    dx : array, shape (b, l, d)
-        Gradient of the looked-up embeddings.
-    dparams : EchoParams
-        `item_embedding` holds what came through the look-up only.
+    row : array, shape (b, d)
+    caches : tuple
     """
-    *earlier, c_last = cache.layers
-    dx, layer = echo_block_read_backward(drow, c_last)
+    caches = []
+    for layer in layers[:-1]:
+        x, cache = echo_block(x, lengths, layer, rate, rng, flip)
+        caches.append(cache)
+    row, cache = echo_block_read(x, lengths, layers[-1], rate, rng, flip, read)
+    return row, (*caches, cache)
+
+
+def echo_layers_backward(drow, caches):
+    """Pull drow, shape (b, d), back to (dx, layers), Eq. (11.13)."""
+    *earlier, last = caches
+    dx, layer = echo_block_read_backward(drow, last)
     layers = (layer,)
-    for c_layer in reversed(earlier):
-        dx, layer = echo_block_backward(dx, c_layer)
+    for cache in reversed(earlier):
+        dx, layer = echo_block_backward(dx, cache)
         layers = (layer, *layers)
-    dx, norm = layer_norm_backward(dx, cache.norm)
-    dx = dropout_backward(dx, cache.dropout)
-    return dx, EchoParams(embedding_backward(dx, cache.embedding), norm, layers)
+    return dx, layers
 
 
 def echo_scores(item_seq, lengths, params, flip=flip_window, read=read_last):
@@ -170,7 +191,7 @@ def echo_loss_backward(cache, dloss=1.0):
     The table is used twice, to look up and to score, so its gradient has two terms.
     """
     dlogits = softmax_cross_entropy_backward(dloss, cache.loss)
-    _, grads = echo_encode_backward(dlogits @ cache.item_embedding, cache.encode)
+    grads = echo_encode_backward(dlogits @ cache.item_embedding, cache.encode)
     return grads._replace(item_embedding=grads.item_embedding + dlogits.T @ cache.row)
 
 

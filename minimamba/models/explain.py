@@ -3,8 +3,9 @@
 from minimamba.arrays import array_namespace
 from minimamba.blocks.bidirectional import anticausal_read_backward, causal_read_backward
 from minimamba.blocks.sequence import flip_window, read_last
-from minimamba.models.echo import echo_encode, echo_encode_backward
+from minimamba.models.echo import EPS, echo_layers, echo_layers_backward
 from minimamba.ops.embedding import embedding
+from minimamba.ops.norm import layer_norm
 
 
 def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=read_last):
@@ -23,7 +24,12 @@ def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=rea
     Returns
     -------
     attribution : array, shape (b, l)
-        To first order, the part of the score that would vanish with this position's embedding.
+        To first order, the part of the score that would vanish with what this position brings in.
+
+    Notes
+    -----
+    Taken behind the norm of the embeddings. Before it, gradient times input is zero for every
+    model, since the norm divides the size of an embedding out.
 
     Examples
     --------
@@ -33,9 +39,9 @@ def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=rea
     >>> echo_attribution(np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5]), params).shape
     (1, 5)
     """
-    _, cache = echo_encode(item_seq, lengths, params, flip=flip, read=read)
-    dx, _ = echo_encode_backward(params.item_embedding[item], cache)
-    x, _ = embedding(item_seq, params.item_embedding)
+    x = _normed_embeddings(item_seq, params)
+    _, cache = echo_layers(x, lengths, params.layers, flip=flip, read=read)
+    dx, _ = echo_layers_backward(params.item_embedding[item], cache)
     return (dx * x).sum(-1)
 
 
@@ -44,7 +50,7 @@ def echo_receptive_field(item_seq, lengths, params, flip=flip_window, read=read_
 
     Frobenius norms of exact Jacobian blocks. `causal` and `anticausal`: of that branch of the last
     mixer, at the position where it is read, with respect to the mixer's input. `total`: of the
-    vector that is compared with the items, with respect to the looked-up embeddings.
+    vector that is compared with the items, with respect to the embeddings behind their norm.
 
     Parameters
     ----------
@@ -77,11 +83,16 @@ def _row_fields(item_seq, lengths, params, flip, read):
     xp, d = array_namespace(params.item_embedding), params.item_embedding.shape[1]
     ids, lengths = xp.repeat(item_seq, d, axis=0), xp.repeat(lengths, d)
     unit = xp.eye(d, dtype=params.item_embedding.dtype)
-    _, cache = echo_encode(ids, lengths, params, flip=flip, read=read)
-    c_read = cache.layers[-1].mixers[-1]
+    x = _normed_embeddings(ids, params)
+    _, cache = echo_layers(x, lengths, params.layers, flip=flip, read=read)
+    c_read = cache[-1].mixers[-1]
     jacobians = {
         "causal": causal_read_backward(unit, c_read)[0],
         "anticausal": anticausal_read_backward(unit, c_read)[0],
-        "total": echo_encode_backward(unit, cache)[0],
+        "total": echo_layers_backward(unit, cache)[0],
     }
     return {name: xp.sqrt((J * J).sum((0, 2)))[None] for name, J in jacobians.items()}
+
+
+def _normed_embeddings(item_seq, params):
+    return layer_norm(embedding(item_seq, params.item_embedding)[0], params.norm, EPS)[0]

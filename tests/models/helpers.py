@@ -43,6 +43,11 @@ def worst_leaf_error(f, params, grads, seed=0):
     return worst
 
 
+def complex_tree(params):
+    """Return the weights as complex numbers, for a complex step in the input."""
+    return tree_map(lambda w: w + 0j, params)
+
+
 def _move(params, path, change):
     paths = iter(path_ for path_, _ in tree_leaves(params))
     return tree_map(lambda w: w + change if next(paths) == path else w + 0j, params)

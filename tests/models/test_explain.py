@@ -4,21 +4,27 @@ import numpy as np
 import pytest
 
 from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
-from minimamba.models.echo import echo_encode, echo_scores
+from minimamba.models.echo import EPS, echo_encode, echo_layers
 from minimamba.models.echo_init import EchoConfig, init_echo
 from minimamba.models.explain import echo_attribution, echo_receptive_field
-from tests.models.helpers import STEP, random_echo, random_rows
+from minimamba.ops.embedding import embedding
+from minimamba.ops.norm import layer_norm
+from tests.models.helpers import STEP, complex_tree, random_echo, random_rows
 
 
-def test_attribution_is_the_derivative_by_a_factor_on_one_embedding():
+def normed(item_seq, params):
+    return layer_norm(embedding(item_seq, params.item_embedding)[0], params.norm, EPS)[0]
+
+
+def test_attribution_is_the_derivative_by_a_factor_on_one_position():
     params = random_echo(1, length=6)
-    item_seq, lengths, item = np.array([[3, 1, 4, 2, 0, 0]]), np.array([4]), np.array([6])
+    item_seq, lengths, item = np.array([[3, 1, 4, 1, 0, 0]]), np.array([4]), np.array([6])
     found = echo_attribution(item_seq, lengths, item, params)[0]
-    for t in range(4):  # every item occurs once and is not the one that is scored
-        factor = np.ones(8, complex)
-        factor[item_seq[0, t]] += 1j * STEP
-        moved = params._replace(item_embedding=params.item_embedding * factor[:, None])
-        exact = echo_scores(item_seq, lengths, moved)[0, 6].imag / STEP
+    for t in range(6):
+        x = normed(item_seq, params) + 0j
+        x[0, t] *= 1 + 1j * STEP
+        row, _ = echo_layers(x, lengths, complex_tree(params.layers))
+        exact = float((row[0] @ params.item_embedding[6]).imag / STEP)
         assert abs(found[t] - exact) < 1e-12 * np.abs(found).max()
 
 
@@ -60,10 +66,10 @@ def test_total_is_the_norm_of_the_jacobian():
     total = echo_receptive_field(item_seq, lengths, params)["total"][0]
     for t in range(5):
         squares = 0.0
-        for i in range(4):  # move one number of one embedding; each item occurs once
-            table = params.item_embedding + 0j
-            table[item_seq[0, t], i] += 1j * STEP
-            row, _ = echo_encode(item_seq, lengths, params._replace(item_embedding=table))
+        for i in range(4):  # move one number of one position
+            x = normed(item_seq, params) + 0j
+            x[0, t, i] += 1j * STEP
+            row, _ = echo_layers(x, lengths, complex_tree(params.layers))
             squares += float(((row.imag / STEP) ** 2).sum())
         assert abs(total[t] - squares**0.5) < 1e-12 * total.max()
 
