@@ -165,7 +165,7 @@ def sum_rows(rows, index, count):
         out = xp.zeros((count, d), rows.dtype)
         cupyx.scatter_add(out, index, rows)
         return out
-    place = index[:, None] * d + np.arange(d)  # in the flattened result
+    place = index.astype(np.intp)[:, None] * d + np.arange(d)  # in the flattened result
     sums = np.bincount(place.reshape(-1), weights=rows.reshape(-1), minlength=count * d)
     return sums.reshape(count, d).astype(rows.dtype)
 

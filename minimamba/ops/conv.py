@@ -57,12 +57,9 @@ def causal_conv1d(x, p, state=None):
     """
     xp = array_namespace(x, p.weight, p.bias, state)
     (b, l, e), k = x.shape, p.weight.shape[1]
-    if p.weight.shape[0] != e:
-        raise ValueError(f"causal_conv1d: x has {e} channels, the weight {p.weight.shape[0]}")
     if state is None:
         state = xp.zeros((b, k - 1, e), x.dtype)
-    if state.shape != (b, k - 1, e):
-        raise ValueError(f"causal_conv1d: state is {state.shape}, expected {(b, k - 1, e)}")
+    _check("causal_conv1d", b, e, p, state)
     padded = xp.concatenate([state, x], axis=1)  # (b, k - 1 + l, e)
     y = p.weight[:, 0] * padded[:, :l]
     for j in range(1, k):  # k is 3 or 4: a pass for each tap
@@ -117,6 +114,11 @@ def causal_conv1d_step(x_t, p, state):
     state : array, shape (b, k - 1, e)
         A new array; the given one is not changed.
 
+    Raises
+    ------
+    ValueError
+        As `causal_conv1d`.
+
     Examples
     --------
     >>> import numpy as np
@@ -125,6 +127,16 @@ def causal_conv1d_step(x_t, p, state):
     (array([[12.]]), array([[[2.]]]))
     """
     xp = array_namespace(x_t, p.weight, p.bias, state)
+    _check("causal_conv1d_step", *x_t.shape, p, state)
     window = xp.concatenate([state, x_t[:, None]], axis=1)  # (b, k, e)
     y_t = xp.einsum("bke,ek->be", window, p.weight)
     return (y_t if p.bias is None else y_t + p.bias), window[:, 1:]
+
+
+def _check(name, b, e, p, state):
+    """Require a row of taps for each channel, and a state of the k - 1 inputs they reach back to."""
+    channels, k = p.weight.shape
+    if channels != e:
+        raise ValueError(f"{name}: x has {e} channels, but the weight is for {channels}")
+    if state.shape != (b, k - 1, e):
+        raise ValueError(f"{name}: the state is {state.shape}, expected {(b, k - 1, e)}")

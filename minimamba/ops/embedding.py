@@ -42,6 +42,10 @@ def embedding(ids, weight, padding=None):
     >>> embedding(np.array([[2, 0]]), np.array([[0.0], [1.0], [2.0]]))[0]
     array([[[2.],
             [0.]]])
+
+    See Also
+    --------
+    embedding_backward
     """
     items = weight.shape[0]
     check_indices("ids", ids, items)

@@ -114,6 +114,11 @@ def causal_filter(x, taps, state=None):
     state : array, shape (b, k - 1, d)
     cache : ConvCache
 
+    Raises
+    ------
+    ValueError
+        When the channels of x and the taps differ, or the state has another shape.
+
     Examples
     --------
     >>> import numpy as np
