@@ -1,0 +1,174 @@
+"""The fused selective scan, its CUDA source run on the CPU, against float64."""
+
+import numpy as np
+import pytest
+
+from minimamba.kernels import selective, selective_launch
+from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
+from minimamba.kernels.launch import using
+from minimamba.ops.selective import SelectiveScanGrads
+from tests.kernels.emulator import ORDERS, RANDOM, Emulator
+from tests.kernels.problems import (
+    BFLOAT16,
+    FORWARD,
+    check,
+    check_selective,
+    relative,
+    selective_answer,
+    selective_problem,
+)
+
+
+def lengths(n):
+    """Return the awkward lengths: around one tile of the forward, and of the backward."""
+    tile = selective_launch.forward_shape(n).tile
+    return sorted({1, 2, 7, 8, 9, tile - 1, tile, tile + 1, 3 * tile + 5})
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("n", [1, 3, 16, 32])
+def test_every_number_is_that_of_float64_under_every_schedule(n, order):
+    with using(loader=Emulator(order, seed=n)):
+        for seed, l in enumerate(lengths(n)):
+            for b, e in [(1, 1), (3, 31), (1, 33), (3, 33)]:
+                problem = selective_problem(b, l, e, n, seed)
+                answer = selective_answer(*problem)
+                check_selective(selective.forward, selective.backward, problem, answer)
+
+
+@pytest.mark.parametrize("n", [5, 48])
+def test_other_numbers_of_states(n):
+    problem = selective_problem(2, 21, 33, n)
+    with using(loader=Emulator()):
+        check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
+
+
+@pytest.mark.parametrize("n", [65, 256])
+def test_more_states_than_one_launch_takes(n):
+    problem = selective_problem(1, 11, 3, n)
+    with using(loader=Emulator()):
+        check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        {"D": None},
+        {"z": None},
+        {"delta_bias": None},
+        {"D": None, "z": None, "delta_bias": None},
+        {"delta_softplus": False},
+    ],
+    ids=str,
+)
+def test_what_may_be_absent(without):
+    for n in (3, 65):
+        x, h0, dy, dh_last = selective_problem(2, 19, 5, n, **without)
+        if not x.delta_softplus:
+            x = x._replace(delta=np.abs(x.delta) / 4, delta_bias=np.abs(x.delta_bias))
+        for problem in [(x, h0, dy, dh_last), (x, None, dy, None)]:
+            with using(loader=Emulator()):
+                check_selective(
+                    selective.forward, selective.backward, problem, selective_answer(*problem)
+                )
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_time_in_segments(monkeypatch, order):
+    monkeypatch.setattr(selective_launch, "SHORTEST_SEGMENT", 32)
+    for l, e, n in [(64, 33, 3), (97, 2, 16), (200, 33, 16)]:
+        assert selective_launch.cut_time(1, l, e)[0] > 1
+        problem = selective_problem(1, l, e, n)
+        answer = selective_answer(*problem)
+        with using(loader=Emulator(order)):
+            check_selective(selective.forward, selective.backward, problem, answer)
+            no_start = (problem[0], None, problem[2], None)
+            answer = selective_answer(*no_start)
+            check_selective(selective.forward, selective.backward, no_start, answer)
+
+
+def test_time_is_cut_only_where_the_gpu_would_idle():
+    assert selective_launch.cut_time(8, 2048, 2048) == (1, 2048)
+    count, steps = selective_launch.cut_time(1, 65536, 1024)
+    assert count > 8 and steps % 32 == 0 and (count - 1) * steps < 65536 <= count * steps
+    assert selective_launch.cut_time(1, 200, 32) == (1, 224)
+
+
+def test_a_sequence_in_two_pieces_is_the_sequence():
+    x, h0, _, _ = selective_problem(2, 40, 33, 16)
+    cut = {name: (getattr(x, name)[:, :13], getattr(x, name)[:, 13:]) for name in selective_parts}
+    with using(loader=Emulator()):
+        y, h, _ = selective.forward(x, h0)
+        first, middle, _ = selective.forward(x._replace(**{k: v[0] for k, v in cut.items()}), h0)
+        then, last, _ = selective.forward(x._replace(**{k: v[1] for k, v in cut.items()}), middle)
+    check(np.concatenate([first, then], axis=1), y, FORWARD)
+    check(last, h, FORWARD)
+
+
+selective_parts = ("u", "delta", "B", "C", "z")
+
+
+@pytest.mark.parametrize("n", [16, 32, 65])
+def test_bfloat16_in_memory_float32_inside(n):
+    x, h0, dy, dh_last = selective_problem(2, 41, 33, n)
+    bits = {name: to_bfloat16(getattr(x, name)) for name in selective_parts}
+    exact = {name: from_bfloat16(v) for name, v in bits.items()}
+    answer = selective_answer(x._replace(**exact), h0, from_bfloat16(to_bfloat16(dy)), dh_last)
+    tolerances = (BFLOAT16, BFLOAT16)
+
+    def forward(x, h0):
+        y, h_last, cache = selective.forward(x._replace(**bits), h0)
+        assert y.dtype == np.uint16 and h_last.dtype == np.float32
+        return from_bfloat16(y), h_last, cache
+
+    def backward(dy, dh_last, cache):
+        grads = selective.backward(to_bfloat16(dy), dh_last, cache)
+        return SelectiveScanGrads(*(from_bfloat16(v) if v.dtype == np.uint16 else v for v in grads))
+
+    with using(loader=Emulator(RANDOM)):
+        check_selective(forward, backward, (x, h0, dy, dh_last), answer, tolerances)
+
+
+def test_deterministic_mode_gives_the_same_bits_under_every_schedule():
+    x, h0, dy, dh_last = selective_problem(2, 19, 100, 16)
+    _, _, want = selective_answer(x, h0, dy, dh_last)
+    seen = []
+    for order in ORDERS:
+        with using(loader=Emulator(order), deterministic=True):
+            grads = selective.backward(dy, dh_last, selective.forward(x, h0)[2])
+        seen.append(grads)
+        check(grads.B, want.B, 5e-6)
+        check(grads.C, want.C, 5e-6)
+    for name, first, *others in zip(SelectiveScanGrads._fields, *seen, strict=True):
+        assert all(np.array_equal(first, v) for v in others), name
+
+
+def test_small_step_sizes_keep_their_gradient():
+    """softplus' derivative near 0 must not come from 1 - e^-s, which would cancel."""
+    x, h0, dy, dh_last = selective_problem(1, 9, 3, 3)
+    problem = (x._replace(delta=x.delta - np.float32(9)), h0, dy, dh_last)
+    with using(loader=Emulator()):
+        check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
+
+
+def test_empty_sequences_pass_the_state_through():
+    x, h0, dy, dh_last = selective_problem(2, 0, 3, 4)
+    with using(loader=Emulator()):
+        y, h_last, cache = selective.forward(x, h0)
+        grads = selective.backward(dy, dh_last, cache)
+    assert y.shape == (2, 0, 3) and np.array_equal(h_last, h0)
+    assert np.array_equal(grads.h0, dh_last) and not grads.A.any()
+
+
+def test_an_unknown_type_is_refused_in_one_sentence():
+    x, h0, _, _ = selective_problem(1, 2, 3, 4)
+    with pytest.raises(TypeError, match="u has dtype float64, the kernel takes float32"):
+        selective.forward(x._replace(u=x.u.astype(np.float64)), h0)
+
+
+def test_views_are_copied_not_misread():
+    x, h0, dy, dh_last = selective_problem(2, 9, 5, 8)
+    double_width = np.concatenate([x.B, x.C], axis=2)
+    views = x._replace(B=double_width[..., :8], C=double_width[..., 8:], u=x.u[:, ::-1][:, ::-1])
+    with using(loader=Emulator()):
+        assert relative(selective.forward(views, h0)[0], selective.forward(x, h0)[0]) == 0
