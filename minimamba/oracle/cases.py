@@ -1,0 +1,218 @@
+"""The cases: drawn at random, weighted towards where implementations break.
+
+Sizes are small, odd, and around powers of two; every option is on in half of the cases; step
+sizes come from five regimes, from memories of thousands of steps to a state that forgets at once.
+Values are rounded to the dtype they travel in, so the truth is judged on what was handed over.
+"""
+
+import numpy as np
+
+from .spec import Case
+
+LENGTHS = (1, 1, 2, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65)
+DEEP = tuple(2**k + i for k in range(7, 12) for i in (-1, 0, 1))
+REGIMES = {
+    "init": lambda rng, s: np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), s)),
+    "wide": lambda rng, s: np.exp(rng.uniform(-14, 2.5, s)),
+    "fast": lambda rng, s: rng.uniform(0.5, 4, s),
+    "long": lambda rng, s: rng.uniform(1e-4, 1e-3, s),
+    "huge": lambda rng, s: rng.uniform(15, 95, s),  # crosses the softplus threshold of 20
+}
+
+
+def draw(op, seed, dtype="float32", capabilities=frozenset(), deep=False, like=None):
+    """Draw one case.
+
+    Parameters
+    ----------
+    op : str
+        Name of a contract.
+    seed : tuple of int
+        Same seed, same case.
+    capabilities : set of str
+        Optional inputs, forms of B and C, "complex", "gradients", "state_gradient" that may appear.
+    deep : bool
+        Lengths around every power of two up to 2049.
+    like : dict of str to array, optional
+        Shapes of the weights, for the operations that bring their own.
+
+    Returns
+    -------
+    Case
+
+    Examples
+    --------
+    >>> draw("recurrence", (0, 1)).inputs["a"].shape == draw("recurrence", (0, 1)).inputs["b"].shape
+    True
+    """
+    rng = np.random.default_rng([_number(op), *seed])
+    lengths = DEEP if deep and rng.random() < 0.5 else LENGTHS
+    sizes = {
+        "b": int(rng.choice([1, 2, 3])),
+        "l": int(rng.choice(lengths)),
+        "d": int(rng.choice([1, 2, 4, 6])),
+        "n": int(rng.choice([1, 2, 3, 5])),
+    }
+    if sizes["l"] > 100:
+        sizes |= {"b": 1, "d": min(sizes["d"], 2), "n": min(sizes["n"], 2)}
+    may = _chooser(rng, capabilities)
+    drawer = DRAWERS.get(op, _draw_discretize)
+    inputs, axes, flags = drawer(rng, sizes, may, **({"like": like} if like else {}))
+    case = Case(op, dtype, inputs, axes, {}, flags, seed=tuple(seed))
+    if "gradients" in capabilities:
+        case = _with_cotangents(rng, case, capabilities)
+    return case.rounded()
+
+
+def _number(op):
+    """Return a number for a name, the same in every process, unlike `hash`."""
+    return int.from_bytes(op.encode()[-6:], "little")
+
+
+def _chooser(rng, capabilities):
+    def may(name, chance=0.5):
+        return f"always {name}" in capabilities or (rng.random() < chance and name in capabilities)
+
+    return may
+
+
+def _normal(rng, shape, is_complex=False):
+    x = rng.standard_normal(shape)
+    return x + 1j * rng.standard_normal(shape) if is_complex else x
+
+
+def _with_cotangents(rng, case, capabilities):
+    contract, sizes = case.contract, case.sizes()
+    is_complex = any(np.iscomplexobj(x) for x in case.inputs.values())
+    cotangents = {}
+    for i, name in enumerate(contract.outputs):
+        if i == 0 or "state_gradient" in capabilities:
+            shape = tuple(sizes[k] for k in case.output_axes(name))
+            mixed = is_complex and not (i == 0 and case.op.startswith("selective"))
+            cotangents[name] = _normal(rng, shape, mixed)
+    memory = str(rng.choice(["contiguous", "contiguous", "strided", "strided", "expanded"]))
+    if memory == "expanded":
+        first = next(iter(cotangents))
+        cotangents[first] = np.ones_like(cotangents[first])
+    return Case(
+        case.op, case.dtype, case.inputs, case.axes, cotangents, case.flags, memory, case.seed
+    )
+
+
+def _forms(rng, sizes, may):
+    """Return the axes of B and of C: constant, varying or grouped, groups shared by both."""
+    grouped = may("groups", 0.4)
+    varying = "blgn" if grouped else "bln"
+    if grouped:
+        options = [g for g in range(1, sizes["d"] + 1) if sizes["d"] % g == 0]
+        sizes["g"] = int(rng.choice(options[1:-1] or options))
+    return tuple("dn" if may("constant", 0.25) else varying for _ in "BC")
+
+
+def _draw_scan(rng, sizes, may):
+    softplus, complex_numbers = may("delta_softplus", 0.6), may("complex", 0.3)
+    regime = str(rng.choice(list(REGIMES)))
+    axes = {"u": "bld", "delta": "bld", "A": "dn"}
+    axes["B"], axes["C"] = _forms(rng, sizes, may)
+    options = {"D": "d", "z": "bld", "delta_bias": "d"}
+    axes |= {k: v for k, v in options.items() if may(k)}
+    if may("seq_idx", 0.3):
+        axes["seq_idx"] = "bl"
+    elif may("initial_state"):
+        axes["initial_state"] = "bdn"
+    return _scan_values(rng, sizes, axes, softplus, complex_numbers, regime)
+
+
+def _scan_values(rng, sizes, axes, softplus, complex_numbers, regime):
+    shape = {k: tuple(sizes[x] for x in v) for k, v in axes.items()}
+    x = {k: _normal(rng, s, complex_numbers and k in "BC") for k, s in shape.items()}
+    delta = REGIMES[regime](rng, shape["delta"])
+    x["delta"] = np.where(delta > 15, delta, np.log(np.expm1(delta))) if softplus else delta
+    low, high = (-6, 0) if regime == "huge" else (-3, 2.8)
+    x["A"] = -np.exp(rng.uniform(low, high, shape["A"]))
+    if complex_numbers:
+        x["A"] = x["A"] + 1j * rng.uniform(-4, 4, shape["A"]) * (regime != "huge")
+    if "z" in x:
+        x["z"] *= rng.choice([1, 3, 40])
+    if "delta_bias" in x:
+        x["delta_bias"] = rng.uniform(-1 if softplus else 0, 1, shape["delta_bias"])
+    if "initial_state" in x:
+        x["initial_state"] = _normal(rng, shape["initial_state"], complex_numbers)
+    if "seq_idx" in x:
+        x["seq_idx"] = np.cumsum(rng.random(shape["seq_idx"]) < 0.3, axis=1)
+    return x, axes, {"delta_softplus": True} if softplus else {}
+
+
+def _draw_scan_step(rng, sizes, may):
+    softplus, complex_numbers = may("delta_softplus", 0.6), may("complex", 0.3)
+    axes = {"u": "bd", "delta": "bd", "A": "dn", "initial_state": "bdn"}
+    axes |= {k: v for k, v in {"D": "d", "z": "bd", "delta_bias": "d"}.items() if may(k)}
+    form = "bgn" if may("groups", 0.4) else "bn"
+    if form == "bgn":
+        sizes["g"] = int(rng.choice([g for g in (1, 2, 3) if sizes["d"] % g == 0]))
+    regime = str(rng.choice(list(REGIMES)))
+    return _scan_values(
+        rng, sizes, axes | {"B": form, "C": form}, softplus, complex_numbers, regime
+    )
+
+
+def _draw_recurrence(rng, sizes, may):
+    complex_numbers = may("complex", 0.4)
+    trail = "bldn" if may("trailing", 0.6) else "bld"
+    axes = {"a": trail, "b": trail} | ({"h0": trail.replace("l", "")} if may("h0") else {})
+    x = {k: _normal(rng, [sizes[s] for s in v], complex_numbers) for k, v in axes.items()}
+    decay = np.exp(-REGIMES[str(rng.choice(list(REGIMES)))](rng, x["a"].shape))
+    x["a"] = decay * (x["a"] / np.abs(x["a"]))  # any sign, any phase
+    return x, axes, {}
+
+
+def _draw_conv(rng, sizes, may, step=False):
+    sizes["k"] = int(rng.choice([2, 3, 4]))
+    sizes["j"] = sizes["k"] - 1
+    axes = {"x": "bd" if step else "bld", "weight": "dk"}
+    axes |= {"bias": "d"} if may("bias") else {}
+    axes |= {"initial_states": "bjd"} if step or may("initial_states") else {}
+    x = {k: _normal(rng, [sizes[s] for s in v]) for k, v in axes.items()}
+    x["x"] *= rng.choice([1, 3, 30])
+    return x, axes, {"activation": True} if may("activation") else {}
+
+
+def _draw_conv_step(rng, sizes, may):
+    return _draw_conv(rng, sizes, may, step=True)
+
+
+def _draw_filter(rng, sizes, may):
+    sizes["f"] = sizes["l"] // 2 + 1
+    axes = {"x": "bld", "re": "fd", "im": "fd"}
+    return {k: _normal(rng, [sizes[s] for s in v]) for k, v in axes.items()}, axes, {}
+
+
+def _draw_discretize(rng, sizes, may):
+    axes, complex_numbers = {"delta": "bld", "A": "dn", "B": "bln"}, may("complex", 0.4)
+    regime = str(rng.choice([k for k in REGIMES if k != "huge"]))
+    x, _, _ = _scan_values(rng, sizes, axes | {"u": "bld"}, False, complex_numbers, regime)
+    return {k: x[k] for k in axes}, axes, {}
+
+
+def _draw_weights(rng, sizes, may, like):
+    """Draw the input of a block or a model; its weights are those that were given."""
+    axes = {k: "".join(chr(ord("α") + i) for i in range(v.ndim)) for k, v in like.items()}
+    if "A_log" in like:
+        sizes["d"] = like["out_proj.weight"].shape[0]
+        x = {"x": _normal(rng, (sizes["b"], sizes["l"], sizes["d"]))}
+        return x | like, {"x": "bld"} | axes, {}
+    sizes["v"] = like["backbone.embeddings.weight"].shape[0]
+    ids = rng.integers(0, sizes["v"], (sizes["b"], sizes["l"]))
+    return {"input_ids": ids} | like, {"input_ids": "bl"} | axes, {}
+
+
+DRAWERS = {
+    "selective_scan": _draw_scan,
+    "selective_scan_step": _draw_scan_step,
+    "recurrence": _draw_recurrence,
+    "causal_conv1d": _draw_conv,
+    "causal_conv1d_step": _draw_conv_step,
+    "spectral_filter": _draw_filter,
+    "mamba_block": _draw_weights,
+    "mamba_lm": _draw_weights,
+}

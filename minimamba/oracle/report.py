@@ -1,0 +1,186 @@
+"""The verdict, for people and for machines: a table, sentences, a failing case, JSON, a picture."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass
+class Row:
+    """What was seen of one output in one dtype."""
+
+    output: str
+    dtype: str
+    accepted: str  # the grade that was declared
+    cases: int = 0
+    worst: float = 0.0  # error over tolerance at the accepted grade
+    grade: str | None = ""  # the strictest grade that explains every case
+    roundoff: float = 0.0  # effective unit roundoff
+    ulp: float = 0.0
+    relative: float = 0.0
+    vacuous: float = 0.0  # mean share of elements smaller than their tolerance
+    passed: bool = True
+
+
+@dataclass
+class Failure:
+    """One way to be wrong, with the smallest case that shows it."""
+
+    check: str
+    output: str
+    dtype: str
+    sentence: str
+    sizes: dict
+    code: str = ""
+    seed: tuple = ()
+
+
+@dataclass
+class Report:
+    """The result of `check`; `print` it, or ask `passed`."""
+
+    target: str
+    op: str
+    layout: str
+    framework: str
+    rows: list = field(default_factory=list)
+    failures: list = field(default_factory=list)
+    skipped: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+    error: str | None = None  # why it could not be run
+    seconds: float = 0.0
+    heat: object = None  # (title, error over tolerance of the failing case), for `save_heat_map`
+
+    @property
+    def passed(self):
+        return self.error is None and not self.failures and bool(self.rows)
+
+    @property
+    def exit_code(self):
+        """0 right, 1 wrong, 2 could not be run."""
+        return 1 if self.failures else 0 if self.passed else 2
+
+    def to_dict(self):
+        """Return the report as plain data, as `docs/oracle-report.schema.json` describes it."""
+        keys = ("target", "op", "layout", "framework", "error", "notes", "seconds", "skipped")
+        data = {k: getattr(self, k) for k in keys}
+        data |= {"format": "minimamba-oracle-report/1", "passed": self.passed}
+        data |= {"exit_code": self.exit_code, "rows": [asdict(r) for r in self.rows]}
+        data["failures"] = [asdict(f) for f in self.failures]
+        return _plain(data)
+
+    def to_json(self):
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def __str__(self):
+        console = Console(width=110, record=True, file=open_nowhere())
+        self.print(console)
+        return console.export_text()
+
+    def print(self, console=None):
+        """Print table, skipped capabilities, failures and verdict on a rich console."""
+        console = console or Console()
+        if self.rows:
+            console.print(_table(self))
+        for name, why in self.skipped.items():
+            console.print(f"skipped  {name}: {why}", markup=False, highlight=False)
+        for note in self.notes:
+            console.print(f"note     {note}", markup=False, highlight=False)
+        for f in self.failures:
+            text = f"WRONG    [{f.check}] {f.sentence} ({f.dtype}, {_sizes(f.sizes)})"
+            console.print(text, markup=False, highlight=False)
+            if f.code:
+                console.print(f.code, markup=False, highlight=False, soft_wrap=True)
+        console.print(self.verdict(), markup=False, highlight=False)
+
+    def verdict(self):
+        if self.error:
+            return f"{self.target} could not be run: {self.error}"
+        what = f"{self.target} as {self.op}, {self.seconds:.1f} s"
+        if self.failures:
+            return f"WRONG: {what}: {len(self.failures)} kinds of failure"
+        return f"RIGHT: {what}: every error within its tolerance"
+
+
+def open_nowhere():
+    """Return a file that keeps nothing."""
+    import io
+
+    return io.StringIO()
+
+
+def _table(report):
+    table = Table(title=f"{report.target}: {report.op} ({report.framework}, {report.layout})")
+    heads = ("output", "dtype", "cases", "error / tolerance", "roundoff", "grade", "ulp")
+    for head in (*heads, "relative", "vacuous", ""):
+        table.add_column(head, justify="left" if head in ("output", "dtype", "grade") else "right")
+    for r in report.rows:
+        bits = f"2^{math.log2(r.roundoff):.1f}" if 0 < r.roundoff < math.inf else "0"
+        numbers = (f"{r.worst:.3g}", bits if r.roundoff < math.inf else "none")
+        grade, mark = r.grade or "none", "ok" if r.passed else "WRONG"
+        rest = (f"{r.ulp:.3g}", f"{r.relative:.1e}", f"{100 * r.vacuous:.1f} %", mark)
+        table.add_row(r.output, r.dtype, str(r.cases), *numbers, grade, *rest)
+    return table
+
+
+def _sizes(sizes):
+    return " ".join(f"{k}={v}" for k, v in sizes.items())
+
+
+def _plain(x):
+    """Return what JSON can say: infinities and NaN as words, NumPy numbers as Python's."""
+    if isinstance(x, dict):
+        return {str(k): _plain(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_plain(v) for v in x]
+    if isinstance(x, (bool, np.bool_)):
+        return bool(x)
+    if isinstance(x, (float, np.floating)):
+        return float(x) if math.isfinite(x) else str(float(x))
+    return int(x) if isinstance(x, np.integer) else x
+
+
+def literal(x, dtype):
+    """Return an array as code that makes it again, every digit kept and none too many."""
+    kind = {"float32": np.float32, "float16": np.float16, "bfloat16": np.float32}.get(dtype, float)
+
+    def text(v):
+        if isinstance(v, np.ndarray):
+            return "[" + ", ".join(text(w) for w in v) + "]"
+        if np.iscomplexobj(v):
+            return f"{text(v.real)} + {text(v.imag)}j".replace("+ -", "- ")
+        return str(kind(v)) if np.isfinite(v) and np.asarray(v).dtype.kind == "f" else str(v)
+
+    x = np.asarray(x)
+    if x.dtype.kind in "iu":
+        return f"np.array({x.tolist()})"
+    name = "float32" if dtype == "bfloat16" else dtype
+    name = {"float32": "complex64", "float64": "complex128"}[name] if np.iscomplexobj(x) else name
+    return f"np.array({text(x).replace('nan', 'np.nan')}, np.{name})"
+
+
+def save_heat_map(report, path):
+    """Draw where the error of the failing case sits: error over tolerance, time across.
+
+    Nothing is written, and False returned, where nothing failed.
+    """
+    if report.heat is None:
+        return False
+    from matplotlib.figure import Figure
+
+    title, where = report.heat
+    where = np.atleast_2d(np.moveaxis(where, 1, -1) if where.ndim > 1 else where)
+    image = np.minimum(where.reshape(-1, where.shape[-1]), 1e300)
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    with np.errstate(divide="ignore"):
+        shade = np.clip(np.log10(image), -3, 3)
+    shown = axes.imshow(shade, aspect="auto", vmin=-3, vmax=3, cmap="RdBu_r", origin="lower")
+    figure.colorbar(shown, label="log10(error / tolerance); above 0 is wrong")
+    axes.set(title=title, xlabel="step", ylabel="batch and channel")
+    figure.savefig(path, dpi=120)
+    return True

@@ -1,0 +1,308 @@
+"""`check`: draw cases, run the target, judge it, and shrink what fails."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from . import bound
+from .cases import draw
+from .checks import CHECKS, run_all
+from .judge import Judge, accepted, grades
+from .report import Failure, Report, Row, literal
+from .shrink import shrink
+from .target import DidNotRun, Target
+
+ENOUGH = 6  # failing cases after which a dtype is known to be wrong
+FEATURES = {
+    "selective_scan": ("constant", "groups", "complex"),
+    "selective_scan_step": ("groups", "complex"),
+    "recurrence": ("trailing", "complex"),
+}
+
+
+def check(
+    fn,
+    layout="bdl",
+    framework="auto",
+    dtypes=("float32",),
+    capabilities=None,
+    backward=None,
+    seed=0,
+    budget=30.0,
+    op="selective_scan",
+    grade=None,
+    deep=False,
+    cases=400,
+    weights=None,
+    limit=20.0,
+):
+    """Judge a callable against the contract of an operation.
+
+    Parameters
+    ----------
+    fn : callable
+        For a selective scan, f(u, delta, A, B, C, D=, z=, delta_bias=, delta_softplus=, ...) with
+        any of the optional arguments; returns out, or (out, last_state), or those and a cache.
+    layout : {"bdl", "bld"}
+        mamba_ssm's, time last, or the library's.
+    framework : {"auto", "numpy", "torch", "jax", "cupy"}
+    dtypes : sequence of str
+        Any of float32, float64, float16, bfloat16.
+    capabilities : set of str, optional
+        What it supports; found out by trying if left out. What is declared must work.
+    backward : callable, optional
+        backward(dout, dlast_state, cache) -> gradients by name, where there is no autograd.
+    budget : float
+        Seconds for all dtypes together.
+    op : str
+        Another operation of `spec.CONTRACTS`.
+    grade : str, optional
+        The laxest arithmetic that passes, by the name `judge.grades` gives it.
+    weights : dict of str to array, optional
+        The parameters of a block or model, which the cases are drawn around.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument of `check` itself is not one of the above.
+
+    Examples
+    --------
+    >>> from minimamba.oracle import check, selective_scan
+    >>> check(selective_scan, framework="numpy", cases=3).passed
+    True
+    """
+    target = Target(fn, op, layout, framework, backward, limit)
+    name = getattr(fn, "__name__", type(fn).__name__)
+    report = Report(name, op, layout, target.frame.name)
+    started = time.monotonic()
+    for i, dtype in enumerate(dtypes):
+        accepted(dtype, grade)  # a wrong name is said before anything runs
+        share = (started + budget - time.monotonic()) / (len(dtypes) - i)
+        run = _Run(target, report, dtype, grade, capabilities, weights)
+        try:
+            run.go(seed, time.monotonic() + share, cases, deep)
+        except DidNotRun as error:
+            report.error = f"{dtype}: it {error}"
+            break
+    report.seconds = time.monotonic() - started
+    return report
+
+
+class _Run:
+    """One dtype of one check."""
+
+    def __init__(self, target, report, dtype, grade, declared, weights):
+        self.target, self.report, self.dtype = target, report, dtype
+        self.profile, self.grade, self.rows = accepted(dtype, grade), grade, {}
+        self.order = [p.name for p in grades(dtype)]
+        self.like = {"like": weights} if weights else {}
+        self.found = {}
+        self.capabilities = self._discover(declared)
+
+    def _draw(self, seed, capabilities, deep=False):
+        op = self.target.contract.name
+        return draw(op, seed, self.dtype, capabilities, deep, **self.like)
+
+    def _discover(self, declared):
+        """Find out what runs, one capability at a time; say what does not."""
+        target, contract = self.target, self.target.contract
+        always = {k for k in target.names if k.startswith("always ")}
+        try:
+            plain = target.run(self._draw((0, 0), always), gradients=False)
+        except DidNotRun as error:
+            self.found_error = str(error)
+            raise
+        optional = [k for k, v in contract.inputs.items() if v.optional and k in contract.inputs]
+        wanted = [*optional, *contract.flags, *FEATURES.get(contract.name, ())]
+        have = set(always)
+        for name in wanted:
+            why = self._lacks(name, always, declared)
+            if why is None:
+                have.add(name)
+            elif f"always {name}" not in always:
+                self.report.skipped[name] = why
+        if contract.state and contract.state[1] not in plain.outputs:
+            self.report.skipped[contract.state[1]] = "not returned"
+        return have | self._gradients(always, declared)
+
+    def _lacks(self, name, always, declared):
+        target, contract = self.target, self.target.contract
+        if declared is not None and name not in declared:
+            return "not declared"
+        if name in {**contract.inputs, **contract.flags} and not target.takes(name):
+            return "not an argument"
+        if name == "complex" and self.dtype not in ("float32", "float64"):
+            return f"complex numbers have no {self.dtype}"
+        if declared is not None:
+            return None
+        try:
+            target.run(self._draw((0, 1), always | {f"always {name}"}), gradients=False)
+        except DidNotRun as error:
+            return f"it {error}"
+        return None
+
+    def _gradients(self, always, declared):
+        target, have = self.target, set()
+        if not target.differentiates:
+            self.report.skipped["gradients"] = f"{target.frame.name} has none; pass backward="
+            return have
+        for name in ("gradients", "state_gradient"):
+            if name == "state_gradient" and not target.contract.state:
+                continue
+            if declared is not None and name not in declared:
+                self.report.skipped[name] = "not declared"
+                continue
+            case = self._draw((0, 2), always | {"gradients"} | have | {name})
+            if name == "state_gradient":
+                only = {target.contract.state[1]: case.cotangents.get(target.contract.state[1])}
+                case = replace(case, cotangents=only, memory="contiguous")
+            try:
+                result = target.run(case)
+                if not result.grads or only_zero(result, name):
+                    raise DidNotRun("gives no gradient there")
+                have.add(name)
+            except DidNotRun as error:
+                self.report.skipped[name] = f"it {error}"
+                break
+        return have
+
+    def go(self, seed, deadline, count, deep):
+        """Run cases until the time, the count or the patience is used up."""
+        failing, i = 0, 0
+        while i < count and time.monotonic() < deadline and failing < ENOUGH:
+            case = self._draw((seed, i), self.capabilities, deep)
+            before = len(self.found)
+            failing += self._one(case)
+            i += 1
+            if len(self.found) > before + 8:
+                break
+        self.report.rows += self.rows.values()
+        stop = max(deadline, time.monotonic() + 6.0)
+        for key, (case, sentence) in list(self.found.items())[:6]:
+            self._explain(key, case, sentence, min(6.0, max(1.0, stop - time.monotonic())))
+
+    def _one(self, case):
+        """Judge one case; return whether anything failed."""
+        try:
+            failed, judged = failures(self.target, case, self.profile, self.grade)
+        except DidNotRun as error:
+            if "did not return" in str(error):
+                raise
+            failed, judged = {("runs", ""): f"it {error}"}, []
+        for f in judged:
+            self._count(f)
+        for key, sentence in failed.items():
+            self.found.setdefault(key, (case, sentence))
+        return bool(failed)
+
+    def _count(self, f):
+        row = self.rows.setdefault(f.output, Row(f.output, self.dtype, self.profile.name))
+        row.vacuous = (row.vacuous * row.cases + f.vacuous) / (row.cases + 1)
+        row.cases += 1
+        row.worst, row.ulp = max(row.worst, f.ratio), max(row.ulp, f.ulp)
+        row.relative, row.roundoff = max(row.relative, f.relative), max(row.roundoff, f.units)
+        place = {None: len(self.order), "": -1} | {n: i for i, n in enumerate(self.order)}
+        row.grade = max(row.grade, f.grade, key=place.__getitem__)
+        row.passed = row.passed and f.ratio <= 1
+
+    def _explain(self, key, case, sentence, seconds):
+        """Shrink a failing case and put it into the report."""
+        kind, output = key
+
+        def fails(candidate):
+            try:
+                names = [kind] if kind in CHECKS else []
+                found, _ = failures(self.target, candidate, self.profile, self.grade, names)
+            except DidNotRun:
+                return kind == "runs"
+            return key in found
+
+        small = case if "did not return" in sentence else shrink(case, fails, seconds)
+        try:
+            found, judged = failures(self.target, small, self.profile, self.grade)
+        except DidNotRun as error:
+            found, judged = {key: f"it {error}"}, []
+        text = code(self.target, small, output)
+        self.report.failures.append(
+            Failure(
+                kind, output, self.dtype, found.get(key, sentence), small.sizes(), text, case.seed
+            )
+        )
+        heat = next((f for f in judged if f.output == output), None)
+        if self.report.heat is None and heat is not None:
+            big = next((f for f in self._again(case) if f.output == output), heat)
+            self.report.heat = (f"{output}, {self.dtype}, as drawn", big.where)
+
+    def _again(self, case):
+        try:
+            return failures(self.target, case, self.profile, self.grade, [])[1]
+        except DidNotRun:
+            return []
+
+
+def only_zero(result, name):
+    return name == "state_gradient" and not any(np.any(g) for g in result.grads.values())
+
+
+def failures(target, case, profile, grade, names=tuple(CHECKS)):
+    """Return {(check, output): sentence} of one case, and the findings behind it."""
+    result, judge = target.run(case), Judge(case, grade, profile)
+    judged, found = judge.findings(result), {}
+    for f in judged:
+        if f.ratio > 1:
+            size = "not a number" if f.ratio == np.inf else f"{f.ratio:.3g} tolerances off"
+            grades_to = f"; explained by: {f.grade}" if f.grade else ""
+            found["reference", f.output] = f"{f.output} is {size}{grades_to}"
+    for sentence in result.complaints:
+        found.setdefault(("contract", sentence.split()[0]), sentence)
+    for sentence in dtype_complaints(case, result):
+        found.setdefault(("dtype", sentence.split()[0]), sentence)
+    missing = [f"d{k}" for k in case.inputs if f"d{k}" in judge.want]
+    if result.grads:
+        for k in (k for k in missing if k not in result.grads):
+            found["contract", k] = f"{k} was not returned by backward"
+    shaped = not any("shape" in s or "array of" in s for s in result.complaints)
+    if shaped and names:
+        rng = np.random.default_rng([7, *case.seed])
+        for name, sentence in run_all(target, case, judge, result, rng, names).items():
+            found[name, ""] = sentence
+    return found, judged
+
+
+def dtype_complaints(case, result):
+    """Yield a sentence for every array that came back in a dtype the contract does not allow."""
+    sixteen = case.dtype in ("float16", "bfloat16")
+    for name, got in result.dtypes.items():
+        real = bound.REAL.get(got, got)
+        main = name == next(iter(case.contract.outputs))
+        allowed = {case.dtype} | ({"float32"} if sixteen and not main else set())
+        if real not in allowed:
+            yield f"{name} has dtype {got}, expected {case.dtype}"
+
+
+def code(target, case, output):
+    """Return code that makes the case's arguments, in the layout the target is called with."""
+    lines = []
+    for k in case.inputs:
+        x = target.frame.host(target._array(case, k))
+        x = case.inputs[k] if case.inputs[k].dtype.kind in "iu" else x
+        if x.size > 64:
+            lines.append(f"# {k}: {x.size} numbers, seed {case.seed}")
+            continue
+        lines.append(f"{target.names.get(k, k).replace('.', '_')} = {literal(x, case.dtype_of(k))}")
+    lines += [f"{k} = {v}" for k, v in case.flags.items()]
+    judge = Judge(case)
+    grads = output[1:] in case.inputs
+    for k, v in case.cotangents.items() if grads else ():
+        lines.append(f"d{k} = {literal(v, case.dtype_of(k))}  # cotangent, channel-last")
+    if output in judge.want and judge.want[output].size <= 64:
+        want = np.asarray(judge.want[output])
+        want = want.astype(complex if np.iscomplexobj(want) else float)
+        lines.append(f"# expected {output}, channel-last: {np.round(want, 7).tolist()}")
+    return "\n".join("    " + line for line in lines)
