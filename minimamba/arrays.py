@@ -105,7 +105,7 @@ def gpu_unavailable():
             return "CuPy finds no CUDA device: is an NVIDIA driver installed?"
         float((cupy.arange(2) + 1).sum())
     except Exception as error:  # CUDA, driver, NVRTC and loader errors share no other base class
-        return f"CuPy cannot run a kernel: {str(error).splitlines()[0] if str(error) else error!r}"
+        return f"CuPy cannot run a kernel: {(str(error) or repr(error)).splitlines()[0]}"
     return None
 
 

@@ -45,6 +45,8 @@ def tree_map(f, tree, *rest):
             raise ValueError("the trees differ: one has a leaf where the first has None")
         return None
     if not isinstance(tree, tuple):
+        if any(other is None for other in rest):
+            raise ValueError("the trees differ: one has None where the first has a leaf")
         return f(tree, *rest)
     for other in rest:
         if not isinstance(other, tuple) or len(other) != len(tree):

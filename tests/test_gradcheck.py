@@ -136,7 +136,7 @@ def test_the_adjoint_of_a_matrix_is_its_transpose():
     rng = np.random.default_rng(2)
     W, x, dy = (rng.standard_normal(s) for s in ((3, 4), (5, 3), (5, 4)))
     check_adjoint(lambda x: x @ W, lambda dy: dy @ W.T, x, dy)
-    with pytest.raises(AssertionError, match="^the maps are not adjoint: <op"):
+    with pytest.raises(AssertionError, match=r"^the maps are not adjoint: <op"):
         check_adjoint(lambda x: x @ W, lambda dy: dy @ (W.T * 1.001), x, dy)
     with pytest.raises(AssertionError, match="nan"):
         check_adjoint(lambda x: x @ W, lambda dy: dy @ W.T * np.nan, x, dy)

@@ -134,7 +134,7 @@ def causal_conv1d_step(x_t, p, state):
 
 
 def _check(name, b, e, p, state):
-    """Require a row of taps for each channel, and a state of the k - 1 inputs they reach back to."""
+    """Require a row of taps for each channel, and a state of the k - 1 inputs before."""
     channels, k = p.weight.shape
     if channels != e:
         raise ValueError(f"{name}: x has {e} channels, but the weight is for {channels}")

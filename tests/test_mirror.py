@@ -1,0 +1,146 @@
+"""Everything public has what belongs to it: an adjoint, a case, a test file, an equation, a lesson.
+
+What has not is written down below with its reason, and an entry that is needed no more is an error.
+"""
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import minimamba.blocks
+import minimamba.ops
+from tests.cases import collect
+
+ROOT = Path(__file__).parent.parent
+SIBLINGS = ("_backward", "_step")
+
+# Public functions that are no differentiable ops. A module stands for all its functions.
+NO_OPS = {
+    "ops.hippo": "makes matrices out of a size",
+    "ops.schedules": "orders the work of a recurrence, which has the adjoint",
+    "ops.selective_blocks": "the inside of selective_scan, which has the adjoint",
+    "blocks.init": "draws parameters",
+    "ops.convolution.convolve_direct": "a way to compute causal_convolution",
+    "ops.convolution.convolve_fft": "a way to compute causal_convolution",
+    "ops.phi.phi1": "a function of discretize, whose slope stands beside it",
+    "ops.phi.phi1_slope": "the slope of phi1",
+    "ops.selective_last.check_positions": "refuses wrong arguments",
+    "ops.selective_step.selective_scan_naive": "the definition that selective_scan is held to",
+    "blocks.mamba.split_selected": "a view",
+    "blocks.mamba.zero_state": "makes zeros",
+    "blocks.sequence.flip_valid": "a permutation, its own adjoint",
+    "blocks.sequence.flip_window": "a permutation, its own adjoint",
+    "blocks.sequence.read_last": "chooses positions",
+    "blocks.sequence.read_ends": "chooses positions",
+    "blocks.sequence.at": "the lookup inside bidirectional_read, which has the case",
+    "blocks.bidirectional.causal_read_backward": "one half of bidirectional_read_backward",
+    "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
+}
+# Modules that are tested through the op they are the inside of.
+INSIDE = {"ops.selective_blocks"}
+# Ops that the tutorials of their equations do not import.
+NO_LESSON = {
+    "gelu_tanh": "an approximation that other models use; tutorial 00 derives the exact one",
+    "bilinear_dense": "tutorial 02 shows two dense rules; this is the third of a kind",
+}
+
+
+def public_functions():
+    """Return {'ops.linear.linear': function} of what ops and blocks define and do not hide."""
+    found = {}
+    for package in (minimamba.ops, minimamba.blocks):
+        for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            module = importlib.import_module(info.name)
+            if not info.name.split(".")[-1].startswith("_"):
+                for name, function in inspect.getmembers(module, inspect.isfunction):
+                    if function.__module__ == info.name and not name.startswith("_"):
+                        found[f"{info.name}.{name}".removeprefix("minimamba.")] = function
+    return found
+
+
+def tutorials():
+    """Return {number: names imported from minimamba} of the notebooks there are."""
+    found = {}
+    for path in sorted((ROOT / "tutorials").glob("[0-9][0-9]-*.ipynb")):
+        cells = json.loads(path.read_text())["cells"]
+        code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        tree = ast.parse(re.sub(r"^\s*[%!].*", "", code, flags=re.MULTILINE))
+        froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+        ours = [n for n in froms if (n.module or "").startswith("minimamba")]
+        found[int(path.name[:2])] = {alias.name for n in ours for alias in n.names}
+    return found
+
+
+@cache
+def modules_with_tests():
+    """Return the modules that a test in the folder of their package imports."""
+    found = set()
+    for path in (ROOT / "tests").glob("*/test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                parts = node.module.split(".")
+                if parts[:2] == ["minimamba", path.parent.name]:
+                    names = [alias.name for alias in node.names]
+                    found |= (
+                        {".".join(parts[1:3])}
+                        if parts[2:]
+                        else {f"{parts[1]}.{name}" for name in names}
+                    )
+    return found
+
+
+PUBLIC = public_functions()
+NAMES = {path.split(".")[-1] for path in PUBLIC}
+EXPOSED = [p for p in PUBLIC if p not in NO_OPS and p.rsplit(".", 1)[0] not in NO_OPS]
+OPS = [path for path in EXPOSED if not path.endswith(SIBLINGS)]
+ADJOINTS = [f"{path}_backward" for path in OPS]
+every_op = pytest.mark.parametrize("path", OPS)
+
+
+@every_op
+def test_every_op_has_its_adjoint_beside_it(path):
+    assert f"{path}_backward" in PUBLIC
+
+
+@every_op
+def test_every_op_has_a_case_for_the_laws(path):
+    assert path.split(".")[-1] in {re.split("[- ]", case.name)[0] for case in collect()}
+
+
+@pytest.mark.parametrize("path", [path for path in EXPOSED if path.endswith(SIBLINGS)])
+def test_every_adjoint_and_step_belongs_to_an_op(path):
+    assert re.sub("_(backward|step)$", "", path.split(".")[-1]) in NAMES
+
+
+@pytest.mark.parametrize("path", [*OPS, *ADJOINTS])
+def test_every_op_and_adjoint_cites_its_equation(path):
+    assert re.search(r"Eqs?\. \(\d+\.\d+", inspect.getdoc(PUBLIC[path]) or "")
+
+
+@every_op
+def test_every_op_is_imported_by_the_tutorial_of_its_equation(path):
+    name, lessons = path.split(".")[-1], tutorials()
+    chapters = {int(n) for n in re.findall(r"\((\d+)\.\d+", inspect.getdoc(PUBLIC[path]))}
+    written = chapters & set(lessons)
+    if not written:
+        pytest.skip(f"tutorial {sorted(chapters)} is not written yet")
+    taught = any(name in lessons[n] for n in written)
+    assert taught != (name in NO_LESSON), "not imported" if not taught else "NO_LESSON is stale"
+
+
+@pytest.mark.parametrize("module", sorted({path.rsplit(".", 1)[0] for path in PUBLIC} - INSIDE))
+def test_every_module_has_tests_in_the_folder_of_its_package(module):
+    assert module in modules_with_tests()
+
+
+def test_every_exception_is_still_one():
+    modules = {path.rsplit(".", 1)[0] for path in PUBLIC}
+    assert [entry for entry in NO_OPS if entry not in PUBLIC and entry not in modules] == []
+    assert [name for name in NO_LESSON if name not in NAMES] == []
