@@ -11,8 +11,8 @@ from minimamba.recsys.synthetic import Process, best_possible
 
 SETTINGS = {
     "data": {"core": 1},
-    "model": {"length": 32, "width": 32, "state": 8},
-    "train": {"batch": 128, "lr": 0.005, "dropout": 0.1, "epochs": 4, "checkpoint": 10.0},
+    "model": {"length": 24, "width": 32, "state": 8},
+    "train": {"batch": 128, "lr": 0.005, "dropout": 0.1, "epochs": 5, "checkpoint": 10.0},
 }
 FILES = ("manifest.json", "last.safetensors", "best.safetensors", "metrics.jsonl", "result.json")
 

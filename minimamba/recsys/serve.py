@@ -31,12 +31,20 @@ class Server(NamedTuple):
     titles: dict  # of str to str; may be empty
 
 
+class Reason(NamedTuple):
+    """One place of the history that moved a score."""
+
+    item: str
+    back: int  # 1 is the last item of the history
+    share: float  # signed, of all the influence that the history has
+
+
 class Pick(NamedTuple):
     """One recommended item."""
 
     item: str
     chance: float  # of being next, by the model
-    reasons: list  # of (item of the history, share of the score moved), the largest first
+    reasons: list  # of Reason, the largest first
 
 
 class Answer(NamedTuple):
@@ -120,8 +128,8 @@ def explain(server, item_seq, lengths, items, most=3):
 
     Returns
     -------
-    reasons : list of list of (str, float)
-        For each item the places of the history that count most, with their signed share.
+    reasons : list of list of Reason
+        For each item the places of the history that count most.
     """
     variants = echo_variants(server.config.model)
     wide, long = np.repeat(item_seq, len(items), 0), np.repeat(lengths, len(items))
@@ -130,7 +138,12 @@ def explain(server, item_seq, lengths, items, most=3):
     for row in moved[:, : lengths[0]]:
         total = np.abs(row).sum() or 1.0
         top = np.argsort(-np.abs(row), kind="stable")[:most]
-        found.append([(server.names[item_seq[0, t]], float(row[t] / total)) for t in top])
+        found.append(
+            [
+                Reason(server.names[item_seq[0, t]], int(lengths[0] - t), float(row[t] / total))
+                for t in top
+            ]
+        )
     return found
 
 
@@ -142,11 +155,12 @@ def titled(server, name):
 def answer_table(server, answer):
     """Return recommendations as a table."""
     table = Table(title="recommended next", title_justify="left", title_style="bold")
-    for name in ("", "item", "chance", "moved most by (share of all influence)"):
+    for name in ("", "item", "chance", "moved most by (clicks back, share of all influence)"):
         table.add_column(name, justify="right" if name in ("", "chance") else "left")
     for place, pick in enumerate(answer.picks, 1):
         why = ", ".join(
-            f"{server.titles.get(name, name)} {share:+.0%}" for name, share in pick.reasons
+            f"{server.titles.get(name, name)} ({back}) {share:+.0%}"
+            for name, back, share in pick.reasons
         )
         table.add_row(str(place), titled(server, pick.item), f"{pick.chance:.1%}", why)
     return table
