@@ -31,7 +31,7 @@ class FourierCache(NamedTuple):
 
 def forward(x, p):
     """Filter x (b, l, d) by whichever way its length suits; like `spectral_filter`, Eq. (10.2)."""
-    b, l, d = x.shape
+    l, d = x.shape[1:]
     if p.re.shape != (l // 2 + 1, d) or p.im.shape != p.re.shape:
         raise ValueError(
             f"spectral_filter: a window of {l} steps and {d} channels needs re and im of "

@@ -14,7 +14,7 @@ def relative(got, want, magnitude=None):
     `magnitude`, for a long sum that may cancel, is the sum of the magnitudes of its terms.
     """
     scale = np.linalg.norm(want if magnitude is None else magnitude)
-    far = np.linalg.norm(np.asarray(got, np.float64) - want)
+    far = np.linalg.norm(got.astype(want.dtype) - want)
     return np.inf if np.isnan(far) else far / scale if scale else far
 
 

@@ -108,7 +108,7 @@ def test_a_sequence_in_two_pieces_is_the_sequence():
 selective_parts = ("u", "delta", "B", "C", "z")
 
 
-@pytest.mark.parametrize("n", [16, 32, 65])
+@pytest.mark.parametrize("n", [16, 65])
 def test_bfloat16_in_memory_float32_inside(n):
     x, h0, dy, dh_last = selective_problem(2, 41, 33, n)
     bits = {name: to_bfloat16(getattr(x, name)) for name in selective_parts}
@@ -152,7 +152,7 @@ def test_small_step_sizes_keep_their_gradient():
 
 
 def test_empty_sequences_pass_the_state_through():
-    x, h0, dy, dh_last = selective_problem(2, 0, 3, 4)
+    x, h0, dy, dh_last = selective_problem(2, 0, 3, 3)
     with using(loader=Emulator()):
         y, h_last, cache = selective.forward(x, h0)
         grads = selective.backward(dy, dh_last, cache)
@@ -167,8 +167,8 @@ def test_an_unknown_type_is_refused_in_one_sentence():
 
 
 def test_views_are_copied_not_misread():
-    x, h0, dy, dh_last = selective_problem(2, 9, 5, 8)
+    x, h0, _, _ = selective_problem(2, 9, 5, 3)
     double_width = np.concatenate([x.B, x.C], axis=2)
-    views = x._replace(B=double_width[..., :8], C=double_width[..., 8:], u=x.u[:, ::-1][:, ::-1])
+    views = x._replace(B=double_width[..., :3], C=double_width[..., 3:], u=x.u[:, ::-1][:, ::-1])
     with using(loader=Emulator()):
         assert relative(selective.forward(views, h0)[0], selective.forward(x, h0)[0]) == 0

@@ -79,17 +79,24 @@ def build(code, options=(), sanitize=None):
 
 
 class Emulator:
-    """A loader: `Emulator(order)(code, options).get_function(name)(grid, block, args)`."""
+    """A loader: `Emulator(order)(code, options).get_function(name)(grid, block, args)`.
 
-    def __init__(self, order=ASCENDING, sanitize=None, seed=0, edit=None):
-        self.order, self.sanitize, self.seed, self.edit = order, sanitize, seed, edit
+    order : which warp runs first: ASCENDING, DESCENDING, or RANDOM by `seed`
+    sanitize : None, "thread" or "address"
+    edit : a function on the code, to plant a bug
+    skip : the line of a __syncthreads() to ignore, 0 for none
+    """
+
+    def __init__(self, order=ASCENDING, sanitize=None, seed=0, edit=None, skip=0):
+        self.order, self.sanitize, self.seed = order, sanitize, seed
+        self.edit, self.skip = edit, skip
 
     def accepts(self, x):
         """Say whether x is an array these kernels take: NumPy's, as CuPy's on a GPU."""
         return isinstance(x, np.ndarray)
 
     def __call__(self, code, options=()):
-        """Build a module; `edit` may first plant a bug in its code."""
+        """Build a module, or find it built."""
         return Module(self.edit(code) if self.edit else code, options, self)
 
 
@@ -117,8 +124,9 @@ class Module:
         values = [_value(a) for a in args]
         pointers = (ctypes.c_void_p * len(args))(*map(ctypes.addressof, values))
         grid, block = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block)
-        order, seed = self.emulator.order, ctypes.c_uint64(self.emulator.seed)
-        error = self.library.emu_launch(name.encode(), grid, block, order, seed, pointers, None)
+        how = self.emulator
+        how = (how.order, ctypes.c_uint64(how.seed), how.skip)
+        error = self.library.emu_launch(name.encode(), grid, block, *how, pointers)
         if error:
             raise LaunchError(f"{name}: {error.decode()}")
 
@@ -126,8 +134,9 @@ class Module:
         with tempfile.NamedTemporaryFile(suffix=".args") as file:
             file.write(np.uint64(len(args)).tobytes() + b"".join(map(_record, args)))
             file.flush()
-            last = (*grid, *block, self.emulator.order, self.emulator.seed)
-            _run([str(self.path), file.name, name, *map(str, last)])
+            how = self.emulator
+            numbers = (*grid, *block, how.order, how.seed, how.skip)
+            _run([str(self.path), file.name, name, *map(str, numbers)])
             data, at = Path(file.name).read_bytes(), 0
         for a in args:
             if isinstance(a, np.ndarray):

@@ -73,19 +73,19 @@ EMU_VISIBLE const char *emu_signature(const char *name) {
     return e ? e->signature.c_str() : nullptr;
 }
 EMU_VISIBLE const char *emu_launch(const char *name, const unsigned *grid, const unsigned *block, int order,
-                                   uint64_t seed, void **args, uint64_t *stats) {
+                                   uint64_t seed, int skip, void **args) {
     const emu::Entry *e = emu::find(name);
     if (!e) return "no such kernel";
+    emu::skipped_line = skip;
     e->run(grid, block, order, seed, args);
-    if (stats) stats[0] = emu::switches, stats[1] = emu::barriers, stats[2] = emu::exchanges;
     return emu::error.empty() ? nullptr : emu::error.c_str();
 }
 
 // The sanitizers want a program of their own: arguments come in and go out through a file of
 // (kind, size, bytes) records; kind 0 is a scalar, 1 an array, 2 a null pointer.
 #ifdef EMU_PROGRAM
-int main(int argc, char **argv) {  // program file kernel gx gy gz bx by bz order seed
-    if (argc != 11) return 2;
+int main(int argc, char **argv) {  // program file kernel gx gy gz bx by bz order seed skip
+    if (argc != 12) return 2;
     FILE *f = fopen(argv[1], "rb");
     uint64_t n = 0, head[2];
     if (!f || fread(&n, 8, 1, f) != 1) return 2;
@@ -102,7 +102,7 @@ int main(int argc, char **argv) {  // program file kernel gx gy gz bx by bz orde
     fclose(f);
     unsigned grid[3], block[3];
     for (int i = 0; i < 3; ++i) grid[i] = atoi(argv[3 + i]), block[i] = atoi(argv[6 + i]);
-    const char *error = emu_launch(argv[2], grid, block, atoi(argv[9]), atol(argv[10]), args.data(), nullptr);
+    const char *error = emu_launch(argv[2], grid, block, atoi(argv[9]), atol(argv[10]), atoi(argv[11]), args.data());
     if (error) return fprintf(stderr, "emulator: %s\n", error), 3;
     if (!(f = fopen(argv[1], "wb"))) return 2;
     for (uint64_t i = 0; i < n; ++i)
