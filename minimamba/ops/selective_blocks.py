@@ -11,7 +11,7 @@ from minimamba.arrays import Array, array_namespace
 from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
 
 SLAB_BYTES = 1 << 15  # one time step of a block: it should stay in the first-level cache
-BLOCK_BYTES = 1 << 19  # one work array of a block: it should stay in the second-level cache
+BLOCK_BYTES = 1 << 20  # one work array of a block: three of them should stay in the cache
 
 
 class SelectiveScanInputs(NamedTuple):
@@ -89,9 +89,9 @@ def run(x, step, state, work):
     xp.multiply((step * x.u)[:, :, None, :], x.B[:, :, :, None], out=h[:, 1:])
     h[:, 0] = state
     decayed = xp.empty_like(state)
-    for t in range(steps):
-        xp.multiply(a[:, t], h[:, t], out=decayed)
-        xp.add(h[:, t + 1], decayed, out=h[:, t + 1])
+    for a_t, h_t in zip(xp.moveaxis(a, 1, 0), xp.moveaxis(h, 1, 0)[1:], strict=True):
+        xp.multiply(a_t, state, out=decayed)
+        state = xp.add(h_t, decayed, out=h_t)
     return a, h
 
 
@@ -155,9 +155,9 @@ def run_adjoint(dy, x, a, carry, work):
     g = work.g[: a.shape[0], : a.shape[1]]
     xp.multiply(dy[:, :, None, :], x.C[:, :, :, None], out=g)
     later = carry
-    for t in reversed(range(a.shape[1])):
-        xp.add(g[:, t], later, out=g[:, t])
-        xp.multiply(a[:, t], g[:, t], out=a[:, t])
-        later = a[:, t]
+    backwards = xp.moveaxis(a, 1, 0)[::-1], xp.moveaxis(g, 1, 0)[::-1]
+    for a_t, g_t in zip(*backwards, strict=True):
+        xp.add(g_t, later, out=g_t)
+        later = xp.multiply(a_t, g_t, out=a_t)
     carry[...] = later
     return g

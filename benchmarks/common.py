@@ -1,0 +1,148 @@
+"""What every benchmark shares: one pinned thread, interleaved rounds, medians, ratios, memory.
+
+Two programs are compared by running them in turn, round after round, and taking the median of the
+ratios inside a round: whatever else the machine does then falls on both.
+"""
+
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+THREADS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+
+
+def pin(core=None):
+    """Start the running script again on one core with one thread, unless it is there already.
+
+    Thread counts are read when libraries are loaded, so they have to be set before.
+    """
+    if os.environ.get("MINIMAMBA_PINNED"):
+        return
+    core = max(os.sched_getaffinity(0)) if core is None else core
+    os.environ |= THREADS | {"MINIMAMBA_PINNED": str(core)}
+    os.sched_setaffinity(0, {core})
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def interleave(calls, rounds=7, seconds=None):
+    """Run every call once a round; return {name: [seconds, ...]}, round by round.
+
+    Seconds are those the processor spent on us: on a shared machine, waiting does not count.
+    A call of less than 4 ms is repeated within its round. With `seconds`, rounds end when that
+    much time is used up, but not before three.
+    """
+    repeats = {}
+    for name, call in calls.items():
+        call()  # compile, fill caches
+        start = time.perf_counter()
+        call()
+        repeats[name] = max(1, int(0.004 / max(time.perf_counter() - start, 1e-7)))
+    times = {name: [] for name in calls}
+    began = time.perf_counter()
+    for done in range(rounds):
+        if seconds is not None and done >= 3 and time.perf_counter() - began > seconds:
+            break
+        for name, call in calls.items():
+            start = time.process_time()
+            for _ in range(repeats[name]):
+                call()
+            times[name].append((time.process_time() - start) / repeats[name])
+    return times
+
+
+def ratio(times, name, reference):
+    """Return the median, over rounds, of one call's time over another's."""
+    pairs = zip(times[name], times[reference], strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def allocated(call):
+    """Return the peak of what a call allocates, in bytes; sees NumPy, not other libraries."""
+    gc.collect()
+    tracemalloc.start()
+    start = tracemalloc.get_traced_memory()[0]
+    kept = call()
+    peak = tracemalloc.get_traced_memory()[1] - start
+    tracemalloc.stop()
+    del kept
+    return peak
+
+
+def resident(call):
+    """Return by how much resident memory grows at most during a call, in bytes, sampled."""
+    gc.collect()
+    base, peak, done = _resident_now(), [0], threading.Event()
+
+    def watch():
+        while not done.is_set():
+            peak[0] = max(peak[0], _resident_now())
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    kept = call()
+    done.set()
+    watcher.join()
+    del kept
+    return max(0, peak[0] - base)
+
+
+def _resident_now():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def machine():
+    """Return what the figures depend on: processor, versions, and how busy the machine was."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "core": os.environ.get("MINIMAMBA_PINNED"),
+        "load": [round(x, 2) for x in os.getloadavg()],
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+def save(name, result):
+    """Write a result beside the others, with the machine it comes from."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine()} | result, indent=1) + "\n")
+    return path
+
+
+def show(title, rows, columns):
+    """Print one table: rows is {name: [cells]}."""
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(["", *columns]):
+        table.add_column(column, justify="right" if i else "left")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    Console(width=160).print(table)
+
+
+def exponent(sizes, values):
+    """Return the slope of log(values) against log(sizes): 1 means linear."""
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
