@@ -86,7 +86,7 @@ def _with_cotangents(rng, case, capabilities):
     is_complex = any(np.iscomplexobj(x) for x in case.inputs.values())
     cotangents = {}
     for i, name in enumerate(contract.outputs):
-        if i == 0 or "state_gradient" in capabilities:
+        if i == 0 or not contract.state or "state_gradient" in capabilities:
             shape = tuple(sizes[k] for k in case.output_axes(name))
             mixed = is_complex and not (i == 0 and case.op.startswith("selective"))
             cotangents[name] = _normal(rng, shape, mixed)

@@ -67,6 +67,8 @@ class Finding:
     relative: float
     vacuous: float  # share of elements whose tolerance exceeds them
     where: np.ndarray  # error over tolerance of every element
+    want: np.ndarray
+    got: np.ndarray
 
 
 def ratios(got, want, tol, dtype, inside):
@@ -135,6 +137,8 @@ class Judge:
             relative,
             vacuous,
             where,
+            want,
+            got,
         )
 
     def _grade(self, name, got, dtype, strict):

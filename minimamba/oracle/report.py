@@ -1,5 +1,6 @@
 """The verdict, for people and for machines: a table, sentences, a failing case, JSON, a picture."""
 
+import io
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -77,13 +78,13 @@ class Report:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def __str__(self):
-        console = Console(width=110, record=True, file=open_nowhere())
+        console = Console(width=108, record=True, file=io.StringIO())
         self.print(console)
         return console.export_text()
 
     def print(self, console=None):
         """Print table, skipped capabilities, failures and verdict on a rich console."""
-        console = console or Console()
+        console = console or Console(width=max(Console().width, 108))
         if self.rows:
             console.print(_table(self))
         for name, why in self.skipped.items():
@@ -104,13 +105,6 @@ class Report:
         if self.failures:
             return f"WRONG: {what}: {len(self.failures)} kinds of failure"
         return f"RIGHT: {what}: every error within its tolerance"
-
-
-def open_nowhere():
-    """Return a file that keeps nothing."""
-    import io
-
-    return io.StringIO()
 
 
 def _table(report):

@@ -58,7 +58,7 @@ SOFTPLUS = {"delta_softplus": ("delta_softplus", "dt_softplus")}
 def _step(x):
     """Return a step's inputs: those of a sequence of one, without its axis of time."""
     return {
-        k: v._replace(axes=v.axes.replace("l", ""), optional=v.optional and k != "initial_state")
+        k: v._replace(axes=v.axes.replace("l", ""), optional=v.optional and "state" not in k)
         for k, v in x.items()
         if k != "seq_idx"
     }
@@ -161,7 +161,7 @@ CONTRACTS = {
         Contract(
             "causal_conv1d_step",
             conv_step,
-            _step(CONV_INPUTS) | {"initial_states": CONV_INPUTS["initial_states"][:2]},
+            _step(CONV_INPUTS),
             {"out": "bd", "final_states": "bjd"},
             {"activation": ("activation",)},
             ("initial_states", "final_states"),

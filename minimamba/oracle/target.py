@@ -166,6 +166,11 @@ class Target:
         result.state = raw[1] if isinstance(raw, tuple) and len(raw) > 1 else None
         return result
 
+    def argument(self, case, name):
+        """Return an argument as the callable gets it, on the host."""
+        x = self._array(case, name)
+        return self.frame.host(x) if case.inputs[name].dtype.kind in "fc" else case.inputs[name]
+
     def _array(self, case, name):
         x, axes = case.inputs[name], case.axes[name]
         timed = self.layout == "bdl" and axes in TIMED

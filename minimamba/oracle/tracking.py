@@ -194,7 +194,8 @@ class Tracking:
         """
         p, l = self.p, b.shape[1]
         q = p.q if p.q is not None else int(np.ceil(np.log2(max(l, 1)))) + 2
-        step = (1 + (4.0 if self.is_complex(a) else 1.0) * p.u) * (1 + p.u) - 1
+        product = (4.0 if self.is_complex(a) else 1.0) * p.u
+        step = product + p.u + product * p.u  # (1 + product)(1 + u) - 1, which would round to 0
         later = np.expm1(q * np.log1p(p.u))
         h, E, M = h0.v, h0.e, np.abs(h0.v)
         v, e = np.empty(b.shape, np.result_type(a.v, b.v, h)), np.empty(b.shape)

@@ -1,0 +1,197 @@
+"""Cases on disk, for authors whose code Python cannot call: write one, run it, compare.
+
+`write_case` makes NAME.npz and NAME.bin with the same arrays; the flat file is for C and CUDA.
+Its layout, little-endian: the bytes "MMCASE01"; a 64-bit count; for every array its name (64 bytes,
+zero padded), its dtype (16 bytes), its rank and four sizes (64-bit each), the offset of its bytes
+from the start of the file and their number (64-bit each); then the bytes, every array starting at
+a multiple of 64.
+"""
+
+import os
+import struct
+
+import numpy as np
+
+from minimamba.errors import InputError
+
+from . import bound, truth
+from .cases import draw
+
+MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
+EVERYTHING = frozenset(
+    "D z delta_bias initial_state delta_softplus gradients state_gradient bias".split()
+    + "initial_states activation h0".split()
+)
+
+
+def write_case(
+    path, op="selective_scan", seed=0, dtype="float32", layout="bdl", capabilities=EVERYTHING
+):
+    """Write inputs, intermediates, outputs, cotangents, gradients and tolerances of one case.
+
+    Parameters
+    ----------
+    path : str or path
+        Without a suffix; `.npz` and `.bin` are added.
+    op : str
+        Name of a contract.
+    seed : int
+    dtype : str
+        float32 or float64.
+    layout : {"bdl", "bld"}
+    capabilities : set of str
+        Which options the case may use.
+
+    Returns
+    -------
+    dict of str to array
+        What was written: inputs under their names, `d` names for cotangents and gradients,
+        `between.` names for intermediates, `tolerance.` names for outputs and gradients.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     arrays = write_case(folder + "/case")
+    ...     report = compare({"out": arrays["out"]}, folder + "/case.npz")
+    >>> report["out"] <= 1
+    True
+    """
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"dtype must be float32 or float64, got {dtype!r}")
+    case = draw(op, (seed, 0), dtype, capabilities)
+    res = truth.exact(case.contract.program, **case.arguments())
+    between = intermediates(case) if op == "selective_scan" else {}
+    tol = bound.tolerance(case.contract.program, bound.profile(dtype), **case.arguments())
+    arrays = {k: (x, case.axes[k]) for k, x in case.inputs.items()}
+    arrays |= {f"d{k}": (x, case.output_axes(k)) for k, x in case.cotangents.items()}
+    for k, x in res.items():
+        axes = case.axes[k[1:]] if k[1:] in case.axes else case.output_axes(k)
+        arrays |= {k: (x, axes), f"tolerance.{k}": (tol[k], axes)}
+    arrays |= {f"between.{k}": (x, axes) for k, (x, axes) in between.items()}
+    placed = {k: _store(x, axes, dtype, layout) for k, (x, axes) in arrays.items()}
+    placed |= {f"flag.{k}": np.asarray(int(v)) for k, v in case.flags.items()}
+    np.savez(f"{os.fspath(path)}.npz", **placed)
+    write_flat(f"{os.fspath(path)}.bin", placed)
+    return placed
+
+
+def intermediates(case):
+    """Return delta after bias and softplus, the decays, the drives and every state, Eq. (7.2)."""
+    found = {}
+
+    class Listening(truth.best().__class__):
+        def may_round(self, x, place):
+            found.setdefault(place, x)
+            return x
+
+        def scan(self, a, b, h0, reverse=False):
+            h = super().scan(a, b, h0, reverse)
+            found.setdefault("adjoint" if reverse else "states", (a, b, h))
+            return h
+
+    truth.exact(case.contract.program, Listening(), **case.arguments())
+    a, bu, h = found["states"]
+    out = {"delta": (found["delta"], "bld"), "a": (a, "bldn"), "b": (bu, "bldn"), "h": (h, "bldn")}
+    if "adjoint" in found:
+        out["g"] = (found["adjoint"][2], "bldn")
+    return out
+
+
+def _store(x, axes, dtype, layout):
+    """Return an array as it is written: time last in layout bdl, rounded to the dtype once."""
+    x = np.asarray(x)
+    if x.dtype.kind in "iu":
+        return x.astype(np.int64)
+    timed = layout == "bdl" and len(axes) > 1 and axes[1] == "l"
+    x = np.moveaxis(x, 1, -1) if timed else x
+    kind = (
+        {"float32": "complex64", "float64": "complex128"}[dtype] if x.dtype.kind == "c" else dtype
+    )
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(x.astype(kind))
+
+
+def write_flat(path, arrays):
+    """Write arrays one after the other behind a table of contents; see the top of this file."""
+    offset = len(MAGIC) + 8 + ENTRY.size * len(arrays)
+    head, body = [MAGIC, struct.pack("<q", len(arrays))], []
+    for name, x in arrays.items():
+        gap = -offset % 64
+        sizes = [*x.shape, *[0] * (4 - x.ndim)]
+        numbers = (x.ndim, *sizes, offset + gap, x.nbytes)
+        head.append(ENTRY.pack(name.encode(), x.dtype.name.encode(), *numbers))
+        body += [b"\0" * gap, x.tobytes()]
+        offset += gap + x.nbytes
+    with open(path, "wb") as file:
+        file.write(b"".join(head + body))
+
+
+def read_flat(path):
+    """Return the arrays of a flat file, by name.
+
+    Raises
+    ------
+    InputError
+        If the file is not one of `write_flat`.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    if data[:8] != MAGIC or len(data) < 16:
+        raise InputError(f"{path} is not a case: it does not start with {MAGIC.decode()}")
+    arrays = {}
+    for i in range(struct.unpack_from("<q", data, 8)[0]):
+        name, kind, rank, *rest = ENTRY.unpack_from(data, 16 + i * ENTRY.size)
+        start, size = rest[4:]
+        if start + size > len(data):
+            raise InputError(f"{path} is cut off: {len(data)} bytes, {start + size} expected")
+        x = np.frombuffer(data[start : start + size], kind.rstrip(b"\0").decode())
+        arrays[name.rstrip(b"\0").decode()] = x.reshape(rest[:rank])
+    return arrays
+
+
+def read_case(path):
+    """Return the arrays of a case written as .npz or .bin."""
+    if os.fspath(path).endswith(".npz"):
+        with np.load(path, allow_pickle=False) as data:
+            return dict(data)
+    return read_flat(path)
+
+
+def compare(arrays, path):
+    """Return error over tolerance of every array that came back, by name; above 1 is wrong.
+
+    Parameters
+    ----------
+    arrays : dict of str to array, or path of a .npz or .bin
+        Outputs and gradients, under the names and in the layout they have in the case.
+    path : str or path
+        The case, as `write_case` wrote it.
+
+    Returns
+    -------
+    dict of str to float
+        Infinite for a NaN.
+
+    Raises
+    ------
+    InputError
+        If an array is not one of the case's outputs, or has another shape.
+    """
+    arrays, case = arrays if isinstance(arrays, dict) else read_case(arrays), read_case(path)
+    ratios = {}
+    for name, x in arrays.items():
+        if f"tolerance.{name}" not in case:
+            known = ", ".join(k[10:] for k in case if k.startswith("tolerance."))
+            raise InputError(f"{name} is not an output of the case; it has {known}")
+        x, want = np.asarray(x), case[name]
+        if x.shape != want.shape:
+            raise InputError(f"{name} has shape {x.shape}, expected {want.shape}")
+        u = bound.unit_roundoff(want.dtype)  # the written truth was rounded once itself
+        wide = complex if np.iscomplexobj(want) else float
+        with np.errstate(all="ignore"):
+            room = case[f"tolerance.{name}"].astype(float) * (1 + 2 * u) + u * np.abs(want)
+            ratio = np.abs(x.astype(wide) - want.astype(wide)) / room
+        ratio = np.where(np.isfinite(room), np.where(np.isnan(ratio), np.inf, ratio), 0)
+        ratios[name] = float(np.max(np.where(x == want, 0, ratio), initial=0.0))
+    return ratios

@@ -1,0 +1,185 @@
+"""The oracle on the command line: a target named in words, judged in a process of its own.
+
+The target runs in a child process with a deadline, so a hang that no thread can be rid of, or a
+crash, ends the child and not the oracle.
+"""
+
+import argparse
+import importlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from minimamba.errors import InputError
+
+from .frameworks import FRAMEWORKS
+from .report import save_heat_map
+from .spec import CONTRACTS
+from .verdict import check
+
+RIGHT, WRONG, COULD_NOT = 0, 1, 2
+GRACE = 60.0  # seconds for imports, shrinking and the call that is running when the time is up
+
+
+def add_arguments(parser):
+    """Add the options of `minimamba oracle` to an argparse parser."""
+    add = parser.add_argument
+    add("target", help="PACKAGE.MODULE:FUNCTION")
+    add("--op", default="selective_scan", choices=sorted(CONTRACTS), help="what it computes")
+    add("--layout", default="bdl", choices=["bdl", "bld"], help="bdl is mamba_ssm's")
+    add("--framework", default="auto", choices=["auto", *FRAMEWORKS])
+    add("--dtypes", default="float32", help="comma separated")
+    add("--capabilities", help="comma separated; what it must support (default: find out)")
+    add("--backward", help="PACKAGE.MODULE:FUNCTION giving the gradients")
+    add("--grade", help="laxest arithmetic that passes, such as 'fast math'")
+    add("--seed", type=int, default=0)
+    add("--cases", type=int, default=None, help="cases for each dtype")
+    add("--budget", type=float, default=None, help="seconds (30, or 300 with --deep)")
+    add("--limit", type=float, default=None, help="seconds one call may take (20)")
+    add("--deep", action="store_true", help="lengths up to 2049, and ten times as many cases")
+    add("--json", dest="json_path", help="write the report there")
+    add("--heat", help="write a picture of the error of the failing case there (PNG)")
+
+
+def run_target(
+    target,
+    layout="bdl",
+    dtypes=("float32",),
+    json_path=None,
+    deep=False,
+    budget=None,
+    op="selective_scan",
+    framework="auto",
+    capabilities=None,
+    backward=None,
+    grade=None,
+    seed=0,
+    cases=None,
+    limit=None,
+    heat=None,
+):
+    """Judge a target named PACKAGE.MODULE:FUNCTION, print the report, return the exit code.
+
+    The arguments are those of `check`; a parsed command line may stand for all of them.
+
+    Returns
+    -------
+    int
+        0 if it is right, 1 if it is wrong, 2 if it could not be run.
+    """
+    if isinstance(target, argparse.Namespace):
+        return run_target(**known(target))
+    budget = budget or (300.0 if deep else 30.0)
+    job = {k: v for k, v in locals().items() if v is not None}
+    sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "job.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({k: _list(v) for k, v in job.items()}, file)
+        path_of = os.pathsep.join([os.getcwd(), *(p for p in sys.path if p)])
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "minimamba.oracle.run", path],
+                env={**os.environ, "PYTHONPATH": path_of},
+                timeout=budget + GRACE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return _failed(target, f"no answer after {budget + GRACE:g} s, it was ended", job)
+    if done.returncode < 0:
+        return _failed(target, f"the process died of signal {-done.returncode}", job)
+    return done.returncode
+
+
+def _list(names):
+    """Return a list of names, from a sequence or from words with commas between."""
+    return names.split(",") if isinstance(names, str) and "," in names else names
+
+
+def _failed(target, why, job):
+    print(f"{target} could not be run: {why}", file=sys.stderr)
+    if job.get("json_path"):
+        from .report import Report
+
+        keys = ("op", "layout", "framework")
+        _write(Report(target, *(job[k] for k in keys), error=why), job["json_path"])
+    return COULD_NOT
+
+
+def load(name):
+    """Import PACKAGE.MODULE:FUNCTION.
+
+    Raises
+    ------
+    InputError
+        If the name has no colon, or what it names is not there.
+    """
+    module, colon, function = name.partition(":")
+    if not colon or not module or not function:
+        raise InputError(f"target must be PACKAGE.MODULE:FUNCTION, got {name!r}")
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:
+        raise InputError(f"cannot import {module}: {type(error).__name__}: {error}") from error
+    for part in function.split("."):
+        if not hasattr(found, part):
+            raise InputError(f"{module} has no {function}")
+        found = getattr(found, part)
+    return found
+
+
+def _write(report, path):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(report.to_json() + "\n")
+
+
+def _judge(target, json_path=None, heat=None, dtypes=("float32",), **job):
+    dtypes = [dtypes] if isinstance(dtypes, str) else dtypes
+    if isinstance(job.get("capabilities"), str):
+        job["capabilities"] = [job["capabilities"]]
+    if job.get("deep"):
+        job.setdefault("cases", 4000)
+    try:
+        if "backward" in job:
+            job["backward"] = load(job["backward"])
+        report = check(load(target), dtypes=dtypes, **job)
+    except (ValueError, TypeError, ImportError) as error:
+        print(f"{target} could not be run: {error}", file=sys.stderr)
+        return COULD_NOT
+    report.target = target
+    report.print()
+    if json_path:
+        _write(report, json_path)
+    if heat and save_heat_map(report, heat):
+        print(f"heat map: {heat}")
+    return report.exit_code
+
+
+def main(argv=None):
+    """Run one job file; the child process's side of `run_target`."""
+    with open((argv or sys.argv[1:])[0], encoding="utf-8") as file:
+        job = json.load(file)
+    code = _judge(**job)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that hangs inside the target must not keep the process
+
+
+def known(args):
+    """Return the arguments of `run_target` out of an argparse namespace."""
+    names = inspect.signature(run_target).parameters
+    return {k: v for k, v in vars(args).items() if k in names}
+
+
+def from_command_line(argv=None):
+    """Parse a command line and return the exit code."""
+    parser = argparse.ArgumentParser(prog="minimamba oracle")
+    add_arguments(parser)
+    return run_target(**known(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    main()
