@@ -1,0 +1,163 @@
+"""From an equation to its derivation, code, kernel, tests and oracle check; read off the sources.
+
+A public op is a function in minimamba/ops or minimamba/blocks without a leading underscore; its
+equations are those that its docstring and body cite. The tables are made at build time by the
+directives `{equation-table}` and `{op-table}`; tests/docs/test_traceability.py uses the functions.
+"""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from equations import ROOT, anchor, citations, definitions
+
+COMING = re.compile(r"tutorial (\d\d) \(to come\)")
+ROOMS = ("ops", "blocks", "models")
+
+
+class Op(NamedTuple):
+    """One public function and what its source says about it."""
+
+    name: str
+    module: str  # "ops.linear"
+    equations: tuple
+    coming: tuple  # numbers of tutorials that will derive it
+
+
+def ops(root=ROOT, rooms=ROOMS[:2]):
+    """Return every public function of the rooms."""
+    paths = (p for room in rooms for p in sorted((root / "minimamba" / room).glob("*.py")))
+    return [op for path in paths if not path.name.startswith("_") for op in _ops_of(path, root)]
+
+
+def _ops_of(path, root):
+    text = path.read_text()
+    tree = ast.parse(text)
+    module = ".".join(path.relative_to(root / "minimamba").with_suffix("").parts)
+    coming = tuple(dict.fromkeys(COMING.findall(text)))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            source = ast.get_source_segment(text, node)
+            yield Op(node.name, module, tuple(dict.fromkeys(citations(source))), coming)
+
+
+def tests_of(name, root=ROOT):
+    """Return the test files that use a name, nearest first."""
+    word = re.compile(rf"\b{name}\b")
+    files = sorted((root / "tests").rglob("*.py"))
+    found = [p for p in files if word.search(p.read_text())]
+    return [str(p.relative_to(root)) for p in found]
+
+
+def notebooks_of(name, root=ROOT):
+    """Return the numbers of the notebooks that import or call a name."""
+    word = re.compile(rf"\b{name}\b")
+    sources = sorted((root / "tutorials" / "source").glob("*.md"))
+    return [p.name[:2] for p in sources if word.search(p.read_text())]
+
+
+def citing(number, pattern, root=ROOT):
+    """Return the files below a pattern that cite an equation."""
+    files = sorted(root.glob(pattern))
+    return [str(p.relative_to(root)) for p in files if number in citations(p.read_text())]
+
+
+def equation_rows(root=ROOT):
+    """Yield a row for each equation: where it is derived, coded, tested and judged."""
+    everything = ops(root, ROOMS)
+    for number, source in sorted(definitions(root).items(), key=lambda item: _order(item[0])):
+        users = [op for op in everything if number in op.equations]
+        tests = citing(number, "tests/**/*.py", root)
+        names = {op.name for op in users}
+        if not tests:
+            tests = [t for t in _test_files(users) if (root / t).exists()]
+        yield {
+            "number": number,
+            "derivation": source.stem,
+            "ops": [op for op in users if not op.name.endswith(("_backward", "_step"))],
+            "backward": [op for op in users if op.name.endswith("_backward")],
+            "step": [op for op in users if op.name.endswith("_step")],
+            "kernels": citing(number, "minimamba/kernels/*.cu", root),
+            "tests": tests,
+            "oracle": _oracle(names, number, root),
+        }
+
+
+def _order(number):
+    chapter, rest = number.split(".")
+    return int(chapter), int(re.match(r"\d+", rest)[0]), rest
+
+
+def _test_files(users):
+    for module in dict.fromkeys(op.module for op in users):
+        room, name = module.split(".", 1)
+        yield f"tests/{room}/test_{name}.py"
+
+
+def _oracle(names, number, root):
+    """Return the oracle's files that state an equation or judge one of these functions."""
+    cited = citing(number, "minimamba/oracle/*.py", root)
+    spec = root / "minimamba" / "oracle" / "spec.py"
+    text = spec.read_text() if spec.exists() else ""
+    judged = {n for n in names for base in (n.removesuffix("_backward"),) if f'"{base}"' in text}
+    return cited or (["minimamba/oracle/spec.py"] if judged else [])
+
+
+def _table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _api(op):
+    module = op.module
+    return f"[`{op.name}`](api/{module}.rst)"
+
+
+def _files(paths):
+    return ", ".join(f"`{Path(p).name}`" for p in paths[:3]) + (" …" if len(paths) > 3 else "")
+
+
+def equation_table(root=ROOT):
+    """Return the table of equations as Markdown."""
+    rows = []
+    for row in equation_rows(root):
+        link = f"Eq. ({row['number']})"
+        derived = f"[{row['derivation'][:2]}](../tutorials/{row['derivation']}.ipynb)"
+        code = [", ".join(map(_api, row[kind])) for kind in ("ops", "backward", "step")]
+        files = [_files(row[kind]) for kind in ("kernels", "tests", "oracle")]
+        rows.append([link, derived, *code, *files])
+    header = ("equation", "derived in", "op", "backward", "step", "kernel", "tests", "oracle")
+    return _table(header, rows)
+
+
+def op_table(root=ROOT):
+    """Return the table of public ops as Markdown."""
+    rows = []
+    for op in ops(root):
+        derived = notebooks_of(op.name, root) or [f"{n} (to come)" for n in op.coming]
+        equations = ", ".join(f"Eq. ({n})" for n in op.equations)
+        rows.append([_api(op), equations, ", ".join(derived), _files(tests_of(op.name, root))])
+    return _table(("op", "equations", "notebooks", "tests"), rows)
+
+
+def setup(app):
+    """Register the two directives."""
+    from docutils.statemachine import StringList
+    from sphinx.util.docutils import SphinxDirective
+
+    def directive(make):
+        class Table(SphinxDirective):
+            def run(self):
+                lines = StringList(make().split("\n"), source=__file__)
+                return self.parse_content_to_nodes_of(lines)
+
+            def parse_content_to_nodes_of(self, lines):
+                self.content = lines
+                return self.parse_content_to_nodes()
+
+        return Table
+
+    app.add_directive("equation-table", directive(equation_table))
+    app.add_directive("op-table", directive(op_table))
+    return {"version": anchor("0.1")}
