@@ -28,7 +28,8 @@ def main(argv=None):
     >>> main(["data", "info", "no-such-log"])
     2
     """
-    args = make_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = make_parser(with_oracle=argv[:1] == ["oracle"]).parse_args(argv)
     try:
         return args.call(args) or 0
     except InputError as error:
@@ -39,8 +40,8 @@ def main(argv=None):
         return 2
 
 
-def make_parser():
-    """Build the parser of all commands."""
+def make_parser(with_oracle=False):
+    """Build the parser of all commands; the oracle's options are loaded only when asked for."""
     parser = argparse.ArgumentParser(
         prog="minimamba",
         description="Selective state space models from scratch, and the recommender EchoMamba4Rec.",
@@ -48,7 +49,7 @@ def make_parser():
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (add_demo, add_train, add_evaluate, add_recommend, add_report, add_data, add_info):
         add(commands)
-    add_oracle(commands)
+    add_oracle(commands, with_oracle)
     add_bench(commands)
     return parser
 
@@ -266,16 +267,14 @@ def run_info(args):
     print(f"{'gpu':10} {gpu_unavailable() or 'can be used'}")
 
 
-def add_oracle(commands):
+def add_oracle(commands, wanted):
     """Add `oracle`, whose options belong to minimamba.oracle."""
     about = "is this selective scan right? exit 0 right, 1 wrong, 2 could not run"
     parser = command(commands, "oracle", run_oracle, about)
-    try:
+    if wanted:
         from minimamba.oracle.run import add_arguments
-    except ImportError:
-        parser.set_defaults(call=missing_oracle)
-        return
-    add_arguments(parser)
+
+        add_arguments(parser)
 
 
 def run_oracle(args):
@@ -283,11 +282,6 @@ def run_oracle(args):
     from minimamba.oracle.run import run_target
 
     return run_target(args)
-
-
-def missing_oracle(args):
-    """Say that the oracle is not part of this installation."""
-    raise InputError("the oracle is not part of this installation")
 
 
 def add_bench(commands):

@@ -14,7 +14,8 @@ from minimamba.recsys.titles import find_titles, read_titles
         ("movies.csv", "movieId,title,genres\n1,Am\xe9lie (2001),Comedy|Drama\n2,Heat,Crime\n"),
         (
             "log.item",
-            "item_id:token\tmovie_title:token_seq\tclass:token_seq\n1\tAm\xe9lie (2001)\tC\n2\tHeat\tD\n",
+            "item_id:token\tmovie_title:token_seq\tclass:token_seq\n"
+            "1\tAm\xe9lie (2001)\tC\n2\tHeat\tD\n",
         ),
     ],
 )
