@@ -9,9 +9,9 @@
 template <bool reverse>
 __device__ __forceinline__ void segment_ends(const io_t *x, const io_t *delta, const float *A, const io_t *M,
                                              const io_t *z, const float *delta_bias, float *ends, float *sums,
-                                             int e, int l, int segment, int softplus) {
-    __shared__ __align__(16) float2 step[T][32];  // (delta, delta u), or (delta, dy)
-    __shared__ __align__(16) float Ms[T][PAD];    // the tile of B, or of C
+                                             int e, int l, int segment, int softplus,
+                                             float2 (*step)[32],   // shared: (delta, delta u), or (delta, dy)
+                                             float (*Ms)[PAD]) {  // shared: the tile of B, or of C
     const Place p = place(e, l, segment);
     const int w = p.w, hop = W * e, sequences = gridDim.x / ((e + 31) / 32);
     const float bias = p.live && delta_bias ? delta_bias[p.d] : 0.0f;
@@ -60,14 +60,18 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 selective_scan_ends(const io_t *__restrict__ u, const io_t *__restrict__ delta, const float *__restrict__ A,
                     const io_t *__restrict__ B, const float *__restrict__ delta_bias,
                     float *__restrict__ ends, float *__restrict__ sums, int e, int l, int segment, int softplus) {
-    segment_ends<false>(u, delta, A, B, nullptr, delta_bias, ends, sums, e, l, segment, softplus);
+    __shared__ __align__(16) float2 step[T][32];
+    __shared__ __align__(16) float Ms[T][PAD];
+    segment_ends<false>(u, delta, A, B, nullptr, delta_bias, ends, sums, e, l, segment, softplus, step, Ms);
 }
 extern "C" __global__ void __launch_bounds__(THREADS)
 selective_scan_adjoint_ends(const io_t *__restrict__ dy, const io_t *__restrict__ delta, const float *__restrict__ A,
                             const io_t *__restrict__ C, const io_t *__restrict__ z,
                             const float *__restrict__ delta_bias, float *__restrict__ ends,
                             float *__restrict__ sums, int e, int l, int segment, int softplus) {
-    segment_ends<true>(dy, delta, A, C, z, delta_bias, ends, sums, e, l, segment, softplus);
+    __shared__ __align__(16) float2 step[T][32];
+    __shared__ __align__(16) float Ms[T][PAD];
+    segment_ends<true>(dy, delta, A, C, z, delta_bias, ends, sums, e, l, segment, softplus, step, Ms);
 }
 
 // A thread a number of the state: ends (segments, b, e, n) becomes the state that enters each segment.

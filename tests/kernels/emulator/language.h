@@ -14,6 +14,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
+// Not inside a template: g++ puts a template's statics elsewhere, and they would not be poisoned.
 #define __shared__ static __attribute__((section("emu_shared"), aligned(16)))
 
 struct alignas(8) float2 {
