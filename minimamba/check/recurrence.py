@@ -4,6 +4,8 @@ import numpy as np
 
 from minimamba.check.grade import Exercise, Mistake
 from minimamba.ops.recurrence import recurrence, recurrence_backward
+from minimamba.oracle import truth
+from minimamba.oracle.bound import recurrence_bound, tolerance
 
 
 def _draw(rng):
@@ -52,6 +54,26 @@ def _bare(dh, a, h, h0):
     return g * _previous(h, h0), g, a[:, 0] * g[:, 0]
 
 
+def _state_bound(a, b, h0):
+    """How far two correct programs may be apart: each is within the oracle's bound, Eq. (3.7)."""
+    return (2 * recurrence_bound(a, b, h0, "float64"),)
+
+
+def _gradient_bound(dh, a, h, h0):
+    known = tolerance(truth.recurrence, "float64", a=a, b=_drive(a, h, h0), h0=h0, dh=dh)
+    return tuple(2 * known[name] for name in ("da", "db", "dh0"))
+
+
+def _adjoint_bound(dh, a):
+    h0 = np.zeros_like(dh[:, 0])
+    return (_gradient_bound(dh, a, np.zeros_like(dh), h0)[1],)
+
+
+def _initial_bound(dh, a):
+    h0 = np.zeros_like(dh[:, 0])
+    return (_gradient_bound(dh, a, np.zeros_like(dh), h0)[2],)
+
+
 def _segments(a, b, h0):
     middle = a.shape[1] // 2
     first = _states(a[:, :middle], b[:, :middle], h0)
@@ -83,6 +105,7 @@ unroll = Exercise(
             lambda a, b, h0: _states(a, a * b, h0),
         ),
     ),
+    bound=_state_bound,
 )
 
 adjoint = Exercise(
@@ -104,6 +127,7 @@ adjoint = Exercise(
             lambda dh, a: _adjoint(dh, a)[:, ::-1],
         ),
     ),
+    bound=_adjoint_bound,
 )
 
 initial_state = Exercise(
@@ -121,6 +145,7 @@ initial_state = Exercise(
             lambda dh, a: a[:, 0] * dh[:, 0],
         ),
     ),
+    bound=_initial_bound,
 )
 
 complex_gradients = Exercise(
@@ -141,6 +166,7 @@ complex_gradients = Exercise(
             ),
         ),
     ),
+    bound=_gradient_bound,
 )
 
 
@@ -155,4 +181,5 @@ segments = Exercise(
             _segments_forgotten,
         ),
     ),
+    bound=_state_bound,
 )
