@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import bound
-from .judge import LARGEST, Judge, ratios
+from .judge import LARGEST, ratios
 from .target import DidNotRun
 
 FUTURE = ("u", "delta", "z", "x", "a", "b", "B", "C", "input_ids")
@@ -100,7 +100,7 @@ def adjoint(target, case, judge, result, rng):
     if not linear or any(f"d{k}" not in result.grads for k in linear):
         return None
     zero = case.with_inputs(**{k: np.zeros_like(case.inputs[k]) for k in linear})
-    base, quiet = Judge(zero, accept=judge.profile), target.run(zero, gradients=False)
+    base, quiet = judge.like(zero), target.run(zero, gradients=False)
     left = right = room = 0.0
     for k, w in case.cotangents.items():
         if k in result.outputs:
@@ -309,7 +309,7 @@ def duality(target, case, judge, result, rng):
     inputs = mirror | {"B": flip["C"], "C": flip["B"]}
     axes = case.axes | {"B": case.axes["C"], "C": case.axes["B"]}
     dual = replace(case, inputs=inputs, axes=axes, cotangents={}).rounded()
-    other, got = Judge(dual, accept=judge.profile), target.run(dual, gradients=False)
+    other, got = judge.like(dual), target.run(dual, gradients=False)
     pulled = delta * got.outputs["out"][:, ::-1]
     room = judge.tolerance()["du"] + 2 * delta * other.tolerance()["out"][:, ::-1]
     gap = float(np.max(np.abs(pulled - result.grads["du"]) / room, initial=0.0))

@@ -18,10 +18,8 @@ from . import bound, truth
 from .cases import draw
 
 MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
-EVERYTHING = frozenset(
-    "D z delta_bias initial_state delta_softplus gradients state_gradient bias".split()
-    + "initial_states activation h0".split()
-)
+OPTIONS = "D z delta_bias initial_state delta_softplus bias initial_states activation h0"
+EVERYTHING = frozenset((*OPTIONS.split(), "gradients", "state_gradient"))
 
 
 def write_case(

@@ -37,8 +37,9 @@ class Target:
             raise ValueError(f"layout must be 'bdl' (mamba_ssm's) or 'bld', got {layout!r}")
         if not callable(fn):
             raise TypeError(f"the target must be callable, got {type(fn).__name__}")
-        self.fn, self.backward, self.limit, self.layout = fn, backward, limit, layout
+        self.fn, self.backward, self.limit = fn, backward, limit
         self.contract, self.frame = CONTRACTS[op], find_framework(framework, fn)
+        self.layout = "bld" if self.contract.mapping else layout  # modules are channel-last
         self.names, self.required, self.open = parameters(fn, self.contract)
 
     @property

@@ -78,13 +78,15 @@ def selective_scan(
     delta_bias=None,
     delta_softplus=False,
     initial_state=None,
+    seq_idx=None,
     dout=None,
     dlast_state=None,
 ):
     """The selective scan, Eq. (7.2) to (7.5), and its gradients, Eq. (7.6) to (7.10).
 
     u, delta, z (b, l, d); A (d, n); B, C (d, n), (b, l, n) or (b, l, g, n), where group i serves
-    channels [i d/g, (i+1) d/g); D, delta_bias (d,); initial_state (b, d, n).
+    channels [i d/g, (i+1) d/g); D, delta_bias (d,); initial_state (b, d, n); seq_idx (b, l) are
+    integers that number packed sequences: where the number changes the state starts from zero.
     """
     (b, l, d), n = u.shape, A.shape[1]
     twice = m.lift(np.asarray(2.0)) if m.is_complex(A) else None  # y = 2 Re(C h)
@@ -93,6 +95,9 @@ def selective_scan(
     step = m.may_round(m.softplus(s) if delta_softplus else s, "delta")
     step_n = step[..., None]
     a = m.exp(step_n * A)
+    if seq_idx is not None and l:
+        goes_on = np.diff(seq_idx, axis=1, prepend=seq_idx[:, :1]) == 0
+        a = a * m.lift(goes_on[:, :, None, None])
     drive = step * u
     bu = drive[..., None] * Bx
     h0 = m.lift(np.zeros((b, d, n))) if initial_state is None else initial_state

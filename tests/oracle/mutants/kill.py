@@ -1,0 +1,66 @@
+"""Make a mutant of `base.py`, and see how soon a check of the oracle notices."""
+
+import types
+from pathlib import Path
+
+import numpy as np
+
+from minimamba.oracle.cases import draw
+from minimamba.oracle.judge import accepted
+from minimamba.oracle.target import DidNotRun, Target
+from minimamba.oracle.verdict import failures
+
+SOURCE = Path(__file__).with_name("base.py").read_text(encoding="utf-8")
+OPTIONS = {
+    "selective_scan": "D z delta_bias initial_state delta_softplus seq_idx constant groups complex",
+    "selective_scan_step": "D z delta_bias delta_softplus groups complex",
+    "causal_conv1d": "bias initial_states activation",
+    "causal_conv1d_step": "bias activation",
+    "mamba_block": "",
+}
+
+
+def mutate(old, new):
+    """Return `base.py` as a module, with one edit.
+
+    Raises
+    ------
+    ValueError
+        If the text to replace is not there exactly once.
+    """
+    if SOURCE.count(old) != 1:
+        raise ValueError(f"the edit must fit once, found {SOURCE.count(old)} times: {old!r}")
+    module = types.ModuleType("mutant")
+    exec(compile(SOURCE.replace(old, new), "mutant", "exec"), module.__dict__)
+    return module
+
+
+def weights(seed=0, d=3, e=4, n=2, r=2, k=3):
+    rng = np.random.default_rng(seed)
+    shapes = {"in_proj.weight": (2 * e, d), "conv1d.weight": (e, 1, k), "conv1d.bias": (e,)}
+    shapes |= {"x_proj.weight": (r + 2 * n, e), "dt_proj.weight": (e, r), "dt_proj.bias": (e,)}
+    shapes |= {"A_log": (e, n), "D": (e,), "out_proj.weight": (d, e)}
+    return {name: rng.standard_normal(s) for name, s in shapes.items()}
+
+
+def target_of(module, op):
+    """Return the target of a contract in `base.py` or a mutant of it."""
+    fn = module.block if op == "mamba_block" else getattr(module, op)
+    backward = getattr(module, f"{op}_backward", None)
+    return Target(fn, op, framework="numpy", backward=backward)
+
+
+def first_kill(target, cases=60, dtype="float32"):
+    """Return (number of the case, what was said) of the first case that fails, or None."""
+    op = target.contract.name
+    like = {"like": weights()} if op == "mamba_block" else {}
+    capabilities = {*OPTIONS[op].split(), "gradients", "state_gradient"}
+    for i in range(cases):
+        case = draw(op, (0, i), dtype, capabilities, **like)
+        try:
+            found, _ = failures(target, case, accepted(dtype), None)
+        except DidNotRun as error:
+            return i, {("runs", ""): str(error)}
+        if found:
+            return i, found
+    return None
