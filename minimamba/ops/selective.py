@@ -3,7 +3,7 @@
 The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives the same numbers
 without ever holding a (b, l, e, n) array: it works through cache-sized blocks
 (`selective_blocks`), keeps the state at block borders only, and its backward computes each block
-again. Its peak memory beyond inputs and outputs is `selective_scan_memory`.
+again. What it allocates beyond inputs and outputs is `selective_blocks.memory`.
 
 Reference: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
 arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta B, Eq. (2.7).

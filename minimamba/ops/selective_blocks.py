@@ -44,6 +44,30 @@ def plan(b, l, n, e, itemsize):
     return rows, steps
 
 
+class Memory(NamedTuple):
+    """Bytes that a selective scan allocates beyond its inputs and outputs."""
+
+    borders: int  # kept for the backward: one state for every block
+    forward: int  # at most, beside the borders, while the forward runs
+    backward: int  # at most, while the backward runs
+
+
+def memory(b, l, n, e, itemsize):
+    """Return what a scan of these sizes allocates, Memory; nothing in it grows like l n e.
+
+    A work array holds rows x steps states, some 1 MiB (`plan`): the forward has two of them, the
+    backward three. Beside them a block has some 9 arrays of the size of its piece of u in the
+    forward and 18 in the backward, and a few of the size of B. The borders grow with l, but
+    `steps` times more slowly than the states would.
+    """
+    rows, steps = plan(b, l, n, e, itemsize)
+    state, block = n * e * itemsize, rows * steps * itemsize
+    work, few = block * n * e, 4 * block * n + (rows + 2) * state
+    borders = (len(pieces(l, steps)) + 1) * b * state
+    forward = 2 * work + 9 * block * e + few
+    return Memory(borders, forward, 3 * work + 18 * block * e + few + b * state)
+
+
 def pieces(total, size):
     """Return the slices of at most `size` that cover range(total), in order."""
     return [slice(i, min(i + size, total)) for i in range(0, total, size)]
