@@ -1,0 +1,110 @@
+"""What the documents show is what happens: code blocks run, numbers come from files, links lead on."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minimamba import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "tutorials" / "README.md"])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SKETCH = "op_backward(dy, cache)"  # a scheme with names that stand for any op
+
+
+def blocks(language):
+    return [
+        pytest.param(code, id=f"{page.stem}-{number}")
+        for page in PAGES
+        for number, (kind, code) in enumerate(FENCE.findall(page.read_text()))
+        if kind == language and SKETCH not in code
+    ]
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_blocks_run(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with np.errstate(over="ignore"):  # the oracle's own cases are meant to overflow
+        exec(compile(code, "<document>", "exec"), {"__name__": "__main__"})
+
+
+def commands():
+    lines = [
+        line.split("#")[0].strip()
+        for block in blocks("sh")
+        for line in block.values[0].replace("\\\n", " ").splitlines()
+    ]
+    return sorted({line for line in lines if line.startswith(("minimamba ", "make "))})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_of_the_documents_exist(line):
+    words = shlex.split(line)
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert words[1] in targets
+    else:
+        cli.make_parser(with_oracle=True).parse_args(words[1:])
+
+
+def results():
+    """Return every number below docs/results and benchmarks/results."""
+    found = []
+
+    def collect(value):
+        if isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                collect(part)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found.append(float(value))
+
+    for folder in ("docs/results", "benchmarks/results"):
+        for path in (ROOT / folder).rglob("*.json"):
+            collect(json.loads(path.read_text()))
+    return found
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_every_number_comes_from_a_result(page):
+    text = FENCE.sub("", (ROOT / page).read_text())
+    text = re.sub(r"`[^`]*`|\]\([^)]*\)|Python \d\.\d+", "", text)
+    known = results()
+    for number in re.findall(r"(?<![\w.])\d*\.\d+(?![\w.]*\d)", text):
+        digits = len(number.split(".")[1])
+        assert any(f"{value:.{digits}f}" == f"{float(number):.{digits}f}" for value in known), (
+            number
+        )
+
+
+def test_the_table_of_the_readme_is_the_demo():
+    scores = json.loads((ROOT / "docs" / "results" / "demo.json").read_text())["scores"]
+    readme = (ROOT / "README.md").read_text()
+    for name, row in scores.items():
+        cells = [f"{row[metric]:.3f}" for metric in ("HR@10", "NDCG@10", "MRR@10")]
+        assert f"| {name} | {' | '.join(cells)} |" in readme
+    order = [row["HR@10"] for row in scores.values()]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            found = (page.parent / target).exists() or target.startswith("api/")
+            assert found, f"{page.name}: {target}"
+
+
+def test_the_course_lists_every_notebook():
+    index = (ROOT / "tutorials" / "README.md").read_text()
+    missing = [p.name for p in ROOT.glob("tutorials/*.ipynb") if f"({p.name})" not in index]
+    assert missing == []
+
+
+def test_pictures_are_small():
+    for path in [*ROOT.glob("docs/**/*.png")]:
+        if "_build" not in path.parts:
+            assert path.stat().st_size <= 60_000 or path.parent.name != "results", path
