@@ -161,7 +161,7 @@ def run_train(args):
 
     config, place = config_of(args), placement(args.device)
     data = open_dataset(args.data, config.data, args.titles)
-    show(report.data_table(data.about))
+    show(*report.data_table(data.about))
     follow(run.train(args.out, config, data, place), config.train.epochs, args.quiet)
     result = run.finish(args.out, config, data, place)
     show(report.result_table(result), f"stopped by {result['stopped']}; written to {args.out}")
@@ -249,7 +249,7 @@ def run_data_info(args):
 
     names = ("format", "user", "item", "time", "core", "min_rating")
     data = {"data": {name: getattr(args, name) for name in names}}
-    show(report.data_table(open_dataset(args.log, config_from(data).data).about))
+    show(*report.data_table(open_dataset(args.log, config_from(data).data).about))
 
 
 def add_info(commands):

@@ -31,7 +31,7 @@ def demo(folder, seed=1):
     data = open_dataset(f"{BUILT_IN}{seed}", config.data)
     clear(folder)
     show("A log with hidden interests, a daily rhythm, repeats and noise; see synthetic.py.")
-    show(data_table(data.about))
+    show(*data_table(data.about))
     follow(run.train(folder, config, data), config.train.epochs)
     result = run.finish(folder, config, data)
     rows = {**result["baselines"], "EchoMamba4Rec": result["test"]}

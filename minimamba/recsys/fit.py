@@ -18,6 +18,9 @@ from minimamba.recsys.windows import cut, cut_all
 from minimamba.recsys.zoo import check_loss
 from minimamba.trees import tree_leaves
 
+# What overflows is found by our own checks, which say where; NumPy's warnings only repeat it.
+QUIET = np.errstate(over="ignore", invalid="ignore")
+
 
 class TrainingError(InputError):
     """Training cannot go on; the state before the step is intact."""
@@ -67,9 +70,15 @@ def training_rows(seqs, split, loss):
 def scorer(model, params):
     """Return (item_seq, lengths) -> scores, with the batch moved to where the weights live."""
     like = tree_leaves(params)[0][1]
-    return lambda *batch: model.scores(*(from_host(x, like) for x in batch), params)
+
+    @QUIET
+    def score(*batch):
+        return model.scores(*(from_host(x, like) for x in batch), params)
+
+    return score
 
 
+@QUIET
 def train_step(model, batch, state, settings):
     """Take one step: loss, gradients, update.
 

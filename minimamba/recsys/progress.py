@@ -107,4 +107,4 @@ def show(*things):
     """Print tables and lines to stdout."""
     console = Console(highlight=False)
     for thing in things:
-        console.print(thing)
+        console.print(thing, soft_wrap=isinstance(thing, str), markup=False)

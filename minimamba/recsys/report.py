@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-from rich.console import Group
 from rich.table import Table
 
 from minimamba.recsys.checkpoint import read_json
@@ -11,7 +10,7 @@ from minimamba.recsys.progress import SHOWN, metric_table
 
 
 def data_table(about):
-    """Return a log's counts as a table, and what else identifies it.
+    """Return what to show of a log: its name, a table of its counts, and what identifies it.
 
     Parameters
     ----------
@@ -26,7 +25,7 @@ def data_table(about):
     rows = ", ".join(f"{count:,} {name}" for name, count in about["rows"].items())
     head = f"{about['path']}  (format {about['format']})"
     tail = f"rows    {rows}\nties    {about['tie_rule']}\nsha256  {about['sha256']}"
-    return Group(head, table, tail)
+    return head, table, tail
 
 
 def result_table(result):
