@@ -100,7 +100,7 @@ def selective_scan_last(
     """
     arrays = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "last": last, "D": D, "z": z}
     check_shapes({**arrays, "delta_bias": delta_bias}, AXES, sources=("u", "A"))
-    check_positions(last, u.shape[1])
+    _check_positions(last, u.shape[1])
     xp = array_namespace(u)
     raw = delta if delta_bias is None else delta + delta_bias
     step, step_cache = softplus(raw) if delta_softplus else (raw, None)
@@ -205,7 +205,7 @@ def _seen(last, length):
     return array_namespace(last).arange(length) <= last[:, None]
 
 
-def check_positions(last, length):
+def _check_positions(last, length):
     """Raise ValueError unless every position lies in the sequence."""
     if len(last) and not 0 <= int(last.min()) <= int(last.max()) < length:
         raise ValueError(f"last lies in [{last.min()}, {last.max()}], expected [0, {length - 1}]")
