@@ -1,4 +1,4 @@
-"""What the documents show is what happens: code blocks run, numbers come from files, links lead on."""
+"""What the documents show happens: code blocks run, numbers come from files, links lead on."""
 
 import json
 import re
