@@ -217,8 +217,9 @@ def parameters(fn, contract):
         found = inspect.signature(fn).parameters
     except (TypeError, ValueError):
         found = {}
-    if any(p.kind == p.VAR_KEYWORD for p in found.values()) or not found:
-        return {}, required, {*contract.inputs, *contract.flags, "return_last_state"}
+    found = {k: p for k, p in found.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    if not found:  # it does not say: everything is tried
+        return {}, required, {*contract.inputs, *contract.flags}
     names = {}
     for name, p in found.items():
         names.setdefault(ours.get(name, name), name)

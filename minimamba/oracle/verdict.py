@@ -122,7 +122,8 @@ class _Run:
             if why is None:
                 have.add(name)
             elif f"always {name}" not in always:
-                self.report.skipped[name] = why
+                label = f"{name} ({self.dtype})" if self.dtype in why else name
+                self.report.skipped[label] = why
         if contract.state and contract.state[1] not in plain.outputs:
             self.report.skipped[contract.state[1]] = "not returned"
         return have | self._gradients(always, declared)
@@ -171,15 +172,14 @@ class _Run:
 
     def go(self, seed, deadline, count, deep):
         """Run cases until the time, the count or the patience is used up."""
-        failing, i = 0, 0
-        while i < count and time.monotonic() < deadline and failing < ENOUGH:
-            case = self._draw((seed, i), self.capabilities, deep)
-            failing += self._one(case)
+        started, failing, i = time.monotonic(), 0, 0
+        while i < count and failing < ENOUGH and (i < 3 or time.monotonic() < deadline):
+            failing += self._one(self._draw((seed, i), self.capabilities, deep))
             i += 1
         self.report.rows += self.rows.values()
-        stop = max(deadline, time.monotonic() + 6.0)
-        for key, (case, sentence) in list(self.found.items())[:6]:
-            self._explain(key, case, sentence, min(6.0, max(1.0, stop - time.monotonic())))
+        patience = min(12.0, 0.4 * (deadline - started))  # for making small cases of the failures
+        for n, (key, (case, sentence)) in enumerate(self.found.items()):
+            self._explain(key, case, sentence, patience / 4 if n < 4 else 0.0)
 
     def _one(self, case):
         """Judge one case; return whether anything failed."""
@@ -217,12 +217,12 @@ class _Run:
                 return kind == "runs"
             return key in found
 
-        small = case if "did not return" in sentence else shrink(case, fails, seconds)
+        small = shrink(case, fails, seconds) if seconds else case
         try:
             found, judged = failures(self.target, small, self.profile, self.grade)
         except DidNotRun as error:
             found, judged = {key: f"it {error}"}, []
-        text = code(self.target, small, output, judged)
+        text = code(self.target, small, output, judged) if seconds else ""
         self.report.failures.append(
             Failure(
                 kind, output, self.dtype, found.get(key, sentence), small.sizes(), text, case.seed

@@ -1,0 +1,176 @@
+"""Does the oracle ever call a right implementation wrong, and how tight are its tolerances?
+
+Runs thousands of random cases, every check on, on implementations known to be right, and then
+climbs: starting from random cases it changes one value at a time to push error over tolerance up.
+Writes benchmarks/results/oracle_study.json. `python benchmarks/oracle_study.py [--cases N]`
+"""
+
+import argparse
+import json
+import platform
+import time
+import warnings
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from minimamba.ops import selective
+from minimamba.ops.recurrence import recurrence, recurrence_backward
+from minimamba.ops.schedules import blelloch, chunked, hillis_steele, sequential
+from minimamba.oracle.cases import draw
+from minimamba.oracle.judge import Judge, accepted
+from minimamba.oracle.target import Target
+from minimamba.oracle.verdict import failures
+from tests.oracle.mutants import base
+
+RECURRENCE = {"complex", "trailing", "h0", "gradients"}
+SCAN = {"D", "z", "delta_bias", "delta_softplus", "gradients"}
+FULL = SCAN | {"initial_state", "state_gradient", "seq_idx", "constant", "groups", "complex"}
+CHUNKED = {"sequential": sequential, "hillis_steele": hillis_steele, "blelloch": blelloch}
+SCHEDULES = CHUNKED | {"chunked(8)": chunked(8)}
+OUT = Path(__file__).parent / "results" / "oracle_study.json"
+
+
+def with_schedule(schedule):
+    """Return our recurrence under one schedule, as a target."""
+
+    def run(a, b, h0=None):
+        return recurrence(a, b, np.zeros_like(b[:, 0]) if h0 is None else h0, schedule)
+
+    def backward(dh, cache):
+        da, db, dh0 = recurrence_backward(dh, cache, schedule)
+        return {"a": da, "b": db, "h0": dh0}
+
+    return Target(run, "recurrence", "bld", "numpy", backward)
+
+
+def peers():
+    """Yield (name, target, capabilities, dtypes, share of the cases) of installed packages."""
+    try:
+        import torch
+        from mambapy.pscan import pscan
+        from transformers.models.mamba.modeling_mamba import mamba_selective_scan
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+
+    def four(a, b):
+        return pscan(*(x.reshape(*x.shape[:3], -1) for x in (a, b))).reshape(b.shape)
+
+    real = {"trailing", "gradients"}
+    yield "mambapy pscan", Target(four, "recurrence", "bld", "torch"), real, BOTH, 1.0
+    scan = Target(mamba_selective_scan, "selective_scan", "bdl", "torch")
+    yield "transformers sequential", scan, SCAN | {"state_gradient"}, ("float32",), 1.0
+    try:
+        import jax
+    except ImportError:
+        return
+    jax.config.update("jax_enable_x64", True)
+
+    def associative(a, b):
+        def join(x, y):
+            return x[0] * y[0], y[0] * x[1] + y[1]
+
+        return jax.lax.associative_scan(join, (a, b), axis=1)[1]
+
+    target = Target(associative, "recurrence", "bld", "jax", limit=120.0)
+    yield "jax.lax.associative_scan", target, RECURRENCE - {"h0"}, BOTH, 0.2
+
+
+BOTH = ("float32", "float64")
+
+
+def implementations():
+    """Yield (name, target, capabilities, dtypes, share of the cases)."""
+    for name, schedule in SCHEDULES.items():
+        yield f"recurrence {name}", with_schedule(schedule), RECURRENCE, BOTH, 1.0
+    ours = Target(
+        selective.selective_scan,
+        "selective_scan",
+        "bld",
+        "numpy",
+        selective.selective_scan_backward,
+    )
+    ours_can = SCAN | {"initial_state", "state_gradient"}
+    yield "selective_scan", ours, ours_can, BOTH, 1.0
+    doubling = Target(
+        base.selective_scan, "selective_scan", "bdl", "numpy", base.selective_scan_backward
+    )
+    yield "chunked doubling, every option", doubling, FULL, BOTH, 1.0
+    yield from peers()
+
+
+def study(name, target, capabilities, dtype, cases):
+    """Run the cases, and return alarms and the distribution of error over tolerance."""
+    ratios, alarms = {}, []
+    for i in range(cases):
+        case = draw(target.contract.name, (1, i), dtype, capabilities)
+        found, judged = failures(target, case, accepted(dtype), None)
+        alarms += [f"{i}: {s}" for s in found.values()]
+        for f in judged:
+            ratios.setdefault(f.output, []).append((f.strict, f.vacuous))
+    worst = {k: round(max(r for r, _ in v), 4) for k, v in ratios.items()}
+    typical = {k: round(float(np.median([r for r, _ in v])), 4) for k, v in ratios.items()}
+    share = float(np.mean([s for v in ratios.values() for _, s in v]))
+    row = {"implementation": name, "dtype": dtype, "cases": cases, "alarms": alarms}
+    return row | {"worst": worst, "median_of_worst": typical, "vacuous_share": round(share, 5)}
+
+
+def climb(target, capabilities, dtype, seed, steps):
+    """Change one value at a time, keep what raises error over tolerance; return the best."""
+    rng = np.random.default_rng(seed)
+
+    def score(case):
+        judge = Judge(case)
+        return max((f.strict for f in judge.findings(target.run(case))), default=0.0)
+
+    case = draw(target.contract.name, (2, seed), dtype, capabilities)
+    case = replace(case, memory="contiguous")
+    best = score(case)
+    for _ in range(steps):
+        name = str(rng.choice([k for k, x in case.inputs.items() if x.dtype.kind in "fc"]))
+        x = case.inputs[name].copy()
+        at = int(rng.integers(x.size))
+        factor = np.exp(rng.normal(0, 0.3)) if rng.random() < 0.5 else 1 + rng.normal(0, 1e-6)
+        x.flat[at] = x.flat[at] * factor
+        moved = case.with_inputs(**{name: x}).rounded()
+        new = score(moved)
+        if new > best:
+            case, best = moved, new
+    return best
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=720, help="per implementation and dtype")
+    parser.add_argument("--climbs", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=250)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    started, rows, climbs = time.time(), [], []
+    for name, target, capabilities, dtypes, share in implementations():
+        for dtype in dtypes:
+            rows.append(study(name, target, capabilities, dtype, int(args.cases * share)))
+            print(name, dtype, rows[-1]["cases"], rows[-1]["alarms"][:2], flush=True)
+    hill = partial(climb, steps=args.steps)
+    for name, target, capabilities, _, _ in implementations():
+        if name.startswith(("recurrence", "selective", "chunked")):
+            best = [hill(target, capabilities, "float32", s) for s in range(args.climbs)]
+            climbs.append({"implementation": name, "climbs": args.climbs, "steps": args.steps})
+            climbs[-1] |= {"best": round(max(best), 4), "of_each": [round(b, 4) for b in best]}
+            print("climb", climbs[-1], flush=True)
+    total = {"cases": sum(r["cases"] for r in rows), "alarms": sum(len(r["alarms"]) for r in rows)}
+    total["worst"] = max(max(r["worst"].values()) for r in rows)
+    total["highest_climb"] = max(c["best"] for c in climbs)
+    machine = {"python": platform.python_version(), "numpy": np.__version__}
+    machine |= {"machine": platform.machine(), "seconds": round(time.time() - started)}
+    report = {"total": total, "machine": machine, "rows": rows, "climbs": climbs}
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(total)
+
+
+if __name__ == "__main__":
+    main()
