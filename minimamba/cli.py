@@ -67,40 +67,28 @@ def command(commands, name, call, about, **more):
     return parser
 
 
+def later(name):
+    """Return a function that imports the recommender's commands when it is called, not before."""
+
+    def call(args):
+        from minimamba.recsys import commands
+
+        return getattr(commands, name)(args)
+
+    return call
+
+
 def add_device(parser):
     """Add --device."""
     about = "where to compute: cpu, gpu, or auto (gpu when there is one)"
     parser.add_argument("--device", choices=("cpu", "gpu", "auto"), default="cpu", help=about)
 
 
-def placement(device):
-    """Return the function that moves an array to the device."""
-    import numpy as np
-
-    from minimamba.arrays import gpu_unavailable
-
-    reason = None if device == "cpu" else gpu_unavailable()
-    if device == "gpu" and reason:
-        raise InputError(f"--device gpu: {reason}")
-    if device == "cpu" or reason:
-        return np.asarray
-    import cupy
-
-    return cupy.asarray
-
-
 def add_demo(commands):
     """Add `demo`."""
-    parser = command(commands, "demo", run_demo, "train on built-in data, about a minute")
+    parser = command(commands, "demo", later("demo"), "train on built-in data, about a minute")
     parser.add_argument("--out", default="runs/demo", help="run folder")
     parser.add_argument("--seed", type=int, default=1, help="of the log and of training")
-
-
-def run_demo(args):
-    """Train on the built-in log and compare with the best possible score."""
-    from minimamba.recsys.demo import demo
-
-    demo(args.out, args.seed)
 
 
 def settings_help():
@@ -129,7 +117,7 @@ def add_columns(parser):
 def add_train(commands):
     """Add `train`."""
     about = "train on a log; the same command continues a run that was stopped"
-    parser = command(commands, "train", run_train, about, epilog=settings_help())
+    parser = command(commands, "train", later("train"), about, epilog=settings_help())
     parser.formatter_class = TrainHelp
     parser.add_argument("--data", required=True, help="the log; its format is detected")
     parser.add_argument("--titles", help="item file; by default one beside the log")
@@ -142,34 +130,9 @@ def add_train(commands):
     add_device(parser)
 
 
-def config_of(args):
-    """Return the Config that a command line asks for."""
-    from minimamba.recsys.config import Config, config_from, read_config, with_settings
-
-    config = read_config(args.config) if args.config else Config()
-    given = {name: getattr(args, name) for name in ("user", "item", "time") if getattr(args, name)}
-    if args.format != "auto":
-        given["format"] = args.format
-    return with_settings(config_from({"data": given}, config), args.set)
-
-
-def run_train(args):
-    """Train, test, and print the result."""
-    from minimamba.recsys import report, run
-    from minimamba.recsys.dataset import open_dataset
-    from minimamba.recsys.progress import follow, show
-
-    config, place = config_of(args), placement(args.device)
-    data = open_dataset(args.data, config.data, args.titles)
-    show(*report.data_table(data.about))
-    follow(run.train(args.out, config, data, place), config.train.epochs, args.quiet)
-    result = run.finish(args.out, config, data, place)
-    show(report.result_table(result), f"stopped by {result['stopped']}; written to {args.out}")
-
-
 def add_evaluate(commands):
     """Add `evaluate`."""
-    parser = command(commands, "evaluate", run_evaluate, "measure the best weights of a run")
+    parser = command(commands, "evaluate", later("evaluate"), "measure the best weights of a run")
     parser.add_argument("run", help="run folder")
     parser.add_argument("--data", help="the log; by default the one it was trained on")
     about = "P1, masked or sampled; by default all three"
@@ -178,18 +141,9 @@ def add_evaluate(commands):
     add_device(parser)
 
 
-def run_evaluate(args):
-    """Print the metrics of a run's best weights."""
-    from minimamba.recsys.progress import metric_table, show
-    from minimamba.recsys.serve import evaluate_run
-
-    found = evaluate_run(args.run, args.data, args.protocol, args.rows, placement(args.device))
-    show(metric_table(f"{args.run}, {args.rows} rows, by protocol", found))
-
-
 def add_recommend(commands):
     """Add `recommend`."""
-    parser = command(commands, "recommend", run_recommend, "recommend items for a history")
+    parser = command(commands, "recommend", later("recommend"), "recommend items for a history")
     parser.add_argument("run", help="run folder")
     about = "items as the log names them, oldest first, separated by spaces or commas"
     parser.add_argument("--history", required=True, help=about)
@@ -198,58 +152,22 @@ def add_recommend(commands):
     parser.add_argument("--repeats", action="store_true", help=about)
 
 
-def run_recommend(args):
-    """Print the best items for a history, and what of the history moved their scores."""
-    from minimamba.recsys import serve
-    from minimamba.recsys.progress import show
-
-    server = serve.open_server(args.run)
-    history = args.history.replace(",", " ").split()
-    answer = serve.recommend(server, history, args.k, args.repeats)
-    if answer.notice:
-        print(f"minimamba: {answer.notice}", file=sys.stderr)
-    show(serve.answer_table(server, answer))
-
-
 def add_report(commands):
     """Add `report`."""
-    parser = command(commands, "report", run_report, "compare runs, and draw their plots")
+    parser = command(commands, "report", later("report"), "compare runs, and draw their plots")
     parser.add_argument("runs", nargs="+", help="run folders")
     parser.add_argument("--no-plots", action="store_true", help="print the table only")
-
-
-def run_report(args):
-    """Print a table of runs and draw the plots of each."""
-    from minimamba.recsys import plots, report
-    from minimamba.recsys.progress import show
-
-    show(report.runs_table(args.runs))
-    for folder in [] if args.no_plots else args.runs:
-        for path in plots.draw_run(folder):
-            print(path)
 
 
 def add_data(commands):
     """Add `data info`."""
     parser = commands.add_parser("data", help="look at logs")
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
-    parser = command(inner, "info", run_data_info, "say what a log holds and how it is read")
+    parser = command(inner, "info", later("data_info"), "say what a log holds and how it is read")
     parser.add_argument("log", help="the log")
     parser.add_argument("--core", type=int, default=5, help="k of the k-core")
     parser.add_argument("--min-rating", type=float, default=0.0, help="least rating kept")
     add_columns(parser)
-
-
-def run_data_info(args):
-    """Print the counts of a log."""
-    from minimamba.recsys import report
-    from minimamba.recsys.config import config_from
-    from minimamba.recsys.dataset import open_dataset
-    from minimamba.recsys.progress import show
-
-    names = ("format", "user", "item", "time", "core", "min_rating")
-    data = {"data": {name: getattr(args, name) for name in names}}
-    show(*report.data_table(open_dataset(args.log, config_from(data).data).about))
 
 
 def add_info(commands):
@@ -279,9 +197,9 @@ def add_oracle(commands, wanted):
 
 def run_oracle(args):
     """Check a function."""
-    from minimamba.oracle.run import run_target
+    from minimamba.oracle.run import known, run_target
 
-    return run_target(args)
+    return run_target(**known(args))
 
 
 def add_bench(commands):

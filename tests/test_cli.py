@@ -132,10 +132,20 @@ def test_a_loss_that_is_not_finite_is_one_sentence(tmp_path, capsys):
 
 
 def test_gpu_without_one_says_why(trained, capsys, monkeypatch):
-    monkeypatch.setattr("minimamba.arrays.gpu_unavailable", lambda: "there is none here")
+    monkeypatch.setattr("minimamba.recsys.commands.gpu_unavailable", lambda: "there is none here")
     message = fails(capsys, "evaluate", trained, "--device", "gpu")
     assert "--device gpu: there is none here" in message
     assert cli.main(["evaluate", str(trained), "--device", "auto"]) == 0
+
+
+def test_the_oracle_gets_its_options_and_gives_the_status(capsys, monkeypatch):
+    from minimamba.oracle import run
+
+    asked = {}
+    monkeypatch.setattr(run, "known", lambda args: {"target": args.target, "layout": args.layout})
+    monkeypatch.setattr(run, "run_target", lambda **options: asked.update(options) or 1)
+    assert cli.main(["oracle", "package.module:scan", "--layout", "bld"]) == 1
+    assert asked == {"target": "package.module:scan", "layout": "bld"}
 
 
 def test_an_unknown_benchmark_script_asks_for_a_checkout(capsys, monkeypatch):

@@ -153,24 +153,16 @@ def finish(folder, config, data, place=np.asarray):
             "same command with a larger train.minutes goes on"
         )
     model, params = load_best(folder, config, len(data.seqs.names) - 1, place)
-    state, seconds = resume(folder, model, config, place)
     test, tied = measure(scorer(model, params), data, config, data.split.test)
-    best = max(state.history, key=lambda r: (round(r["valid"]["NDCG@10"], 4), r["epoch"]))
-    others = {
+    result = {"protocol": config.evaluate.protocol, "test": test}
+    result["baselines"] = {
         name: measure(make(data.seqs, data.split), data, config, data.split.test)[0]
         for name, make in BASELINES.items()
     }
-    result = {
-        "protocol": config.evaluate.protocol,
-        "test": test,
-        "baselines": others,
-        "valid": best["valid"],
-        "best_epoch": best["epoch"],
-        "epochs": state.epoch,
-        "stopped": why_stopped(state, config),
-        "training_seconds": round(seconds, 1),
-        "peak_memory_mib": peak_mib(),
+    result |= account(config, *resume(folder, model, config, place))
+    result |= {
         "tied_targets": tied,
+        "peak_memory_mib": peak_mib(),
         "data": data.about | {"path": Path(data.about["path"]).name},
         "seed": config.train.seed,
         "config": to_toml(config).splitlines(),
@@ -178,6 +170,18 @@ def finish(folder, config, data, place=np.asarray):
     }
     checkpoint.write_json(folder / "result.json", result)
     return result
+
+
+def account(config, state, seconds):
+    """Say how training went: the best epoch, how many there were, and what ended them."""
+    best = max(state.history, key=lambda r: (round(r["valid"]["NDCG@10"], 4), r["epoch"]))
+    return {
+        "valid": best["valid"],
+        "best_epoch": best["epoch"],
+        "epochs": state.epoch,
+        "stopped": why_stopped(state, config),
+        "training_seconds": round(seconds, 1),
+    }
 
 
 def why_stopped(state, config):

@@ -1,0 +1,87 @@
+"""What the recommender's commands do with their parsed arguments; each prints its answer."""
+
+import sys
+
+import numpy as np
+
+from minimamba.arrays import gpu_unavailable
+from minimamba.errors import InputError
+from minimamba.recsys import demo as built_in_demo
+from minimamba.recsys import plots, run, serve
+from minimamba.recsys.config import Config, config_from, read_config, with_settings
+from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.progress import follow, metric_table, show
+from minimamba.recsys.report import data_table, result_table, runs_table
+
+
+def placement(device):
+    """Return the function that moves an array to a device.
+
+    Raises
+    ------
+    InputError
+        A GPU is asked for and cannot be used; the message says why.
+    """
+    reason = None if device == "cpu" else gpu_unavailable()
+    if device == "gpu" and reason:
+        raise InputError(f"--device gpu: {reason}")
+    if device == "cpu" or reason:
+        return np.asarray
+    import cupy
+
+    return cupy.asarray
+
+
+def config_of(args):
+    """Return the Config that a command line asks for: file, then column names, then --set."""
+    config = read_config(args.config) if args.config else Config()
+    given = {name: getattr(args, name) for name in ("user", "item", "time") if getattr(args, name)}
+    if args.format != "auto":
+        given["format"] = args.format
+    return with_settings(config_from({"data": given}, config), args.set)
+
+
+def demo(args):
+    """Train on the built-in log and compare with the best possible score."""
+    built_in_demo.demo(args.out, args.seed)
+
+
+def train(args):
+    """Train, test, and print the result."""
+    config, place = config_of(args), placement(args.device)
+    data = open_dataset(args.data, config.data, args.titles)
+    show(*data_table(data.about))
+    follow(run.train(args.out, config, data, place), config.train.epochs, args.quiet)
+    result = run.finish(args.out, config, data, place)
+    show(result_table(result), f"stopped by {result['stopped']}; written to {args.out}")
+
+
+def evaluate(args):
+    """Print the metrics of a run's best weights."""
+    place = placement(args.device)
+    found = serve.evaluate_run(args.run, args.data, args.protocol, args.rows, place)
+    show(metric_table(f"{args.run}, {args.rows} rows, by protocol", found))
+
+
+def recommend(args):
+    """Print the best items for a history, and what of the history moved their scores."""
+    server = serve.open_server(args.run)
+    history = args.history.replace(",", " ").split()
+    answer = serve.recommend(server, history, args.k, args.repeats)
+    if answer.notice:
+        print(f"minimamba: {answer.notice}", file=sys.stderr)
+    show(serve.answer_table(server, answer))
+
+
+def report(args):
+    """Print a table of runs and draw the plots of each."""
+    show(runs_table(args.runs))
+    for folder in [] if args.no_plots else args.runs:
+        show(*map(str, plots.draw_run(folder)))
+
+
+def data_info(args):
+    """Print the counts of a log."""
+    names = ("format", "user", "item", "time", "core", "min_rating")
+    data = {"data": {name: getattr(args, name) for name in names}}
+    show(*data_table(open_dataset(args.log, config_from(data).data).about))
