@@ -50,9 +50,10 @@ class Shape(NamedTuple):
 
 
 def forward_shape(n):
-    """Return the `Shape` of the forward kernel; about 8 rows of a tile for each warp."""
+    """Return the `Shape` of the forward kernel; shared memory bounds warps times steps."""
     per_lane = 2 if n <= 2 else 4 if n <= 16 else 8
-    return Shape(n, per_lane, min(32, 8 * 2 ** ((-(-n // per_lane) - 1).bit_length())))
+    warps = -(-n // per_lane)
+    return Shape(n, per_lane, 8 if warps == 1 else 32 if warps in (3, 4) else 16)
 
 
 def backward_shape(n):

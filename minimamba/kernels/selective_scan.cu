@@ -8,7 +8,8 @@
 // registers; (4) all threads add the warps' shares of C h, then skip, gate, store.
 // Every K steps the state is kept in `checkpoint` (b, ceil(l/K), n, e), for the backward pass.
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+// 16 warps on a multiprocessor hide the memory; that leaves 128 registers to a thread.
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
 selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delta, const float *__restrict__ A,
                        const io_t *__restrict__ B, const io_t *__restrict__ C, const float *__restrict__ D,
                        const io_t *__restrict__ z, const float *__restrict__ delta_bias,

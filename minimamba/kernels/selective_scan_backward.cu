@@ -10,27 +10,25 @@
 // DETERMINISTIC every block stores its own share instead.  dA, dD and dbias come out per sequence
 // and segment, for the caller to sum.
 
-static_assert(T == K && (32 % (2 * S)) == 0 && T % (16 / S) == 0, "a group of steps fills the 32 lanes");
-constexpr int GROUP = 16 / S;  // steps whose 2 S sums over channels fill the lanes
+static_assert(T == K && 8 % S == 0 && T % (16 / S) == 0, "two groups of steps fill the 32 lanes");
+constexpr int GROUP = 8 / S;  // steps whose 2 S values make 16
 
-// Halve the values a lane holds and the lanes a value is spread over, together.
-template <int M>
-__device__ __forceinline__ void fold(float (&v)[32], int lane) {
+// Lanes M apart: each keeps one half of its 2 H values and gets the partner's share of that half.
+template <int M, int H>
+__device__ __forceinline__ void fold(float *v, int lane) {
     const bool upper = (lane & M) != 0;
 #pragma unroll
-    for (int i = 0; i < M; ++i) {
-        const float keep = upper ? v[i + M] : v[i], send = upper ? v[i] : v[i + M];
+    for (int i = 0; i < H; ++i) {
+        const float keep = upper ? v[i + H] : v[i], send = upper ? v[i] : v[i + H];
         v[i] = keep + __shfl_xor_sync(0xffffffffu, send, M);
     }
 }
-// Lane j gets the sum over the lanes of v[j].
-__device__ __forceinline__ float sum_over_lanes(float (&v)[32], int lane) {
-    fold<16>(v, lane);
-    fold<8>(v, lane);
-    fold<4>(v, lane);
-    fold<2>(v, lane);
-    fold<1>(v, lane);
-    return v[0];
+// Lanes 2 j and 2 j + 1 together hold the sum over the lanes of v[j], in v[0].
+__device__ __forceinline__ void fold_16(float (&v)[16], int lane) {
+    fold<16, 8>(v, lane);
+    fold<8, 4>(v, lane);
+    fold<4, 2>(v, lane);
+    fold<2, 1>(v, lane);
 }
 __device__ __forceinline__ void add_share(float *to, float x) {
 #ifdef DETERMINISTIC
@@ -71,7 +69,7 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
     for (int tile = tiles - 1; tile >= 0; --tile) {
         const int t0 = p.begin + tile * T, left = p.end - t0, rows = rows_ahead(p, t0);
         const long long at = ((long long)p.b * l + t0 + w) * e + p.d, row = ((long long)p.b * l + t0) * N;
-        float uu[ROWS], zz[ROWS], dt[ROWS], out[ROWS];
+        float uu[ROWS], zz[ROWS], out[ROWS];
         {
             io_t us[ROWS], zs[ROWS] = {}, deltas[ROWS], dys_[ROWS];
             Vec b_[LOADS], c_[LOADS];
@@ -91,13 +89,13 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
 #pragma unroll
             for (int i = 0; i < ROWS; ++i) {
                 const float x = step_size(to_float(deltas[i]), bias, softplus);
-                dt[i] = i * W < rows ? x : 0.0f;
+                const float dt = i * W < rows ? x : 0.0f;
                 uu[i] = to_float(us[i]);
                 zz[i] = to_float(zs[i]);
                 out[i] = to_float(dys_[i]);
                 const int t = i * W + w;
                 if (T % W == 0 || t < T) {
-                    step[t][lane] = make_float2(dt[i], dt[i] * uu[i]);
+                    step[t][lane] = make_float2(dt, dt * uu[i]);
                     dys[t][lane] = z ? out[i] * zz[i] * sigmoid_of(zz[i]) : out[i];
                 }
             }
@@ -120,6 +118,7 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
         __syncthreads();
 #pragma unroll
         for (int t = 0; t < T; ++t) {  // forward again, Eq. (3.6)
+            keep_order();
             const float2 x = step[t][lane];
             float sum = 0.0f;
 #pragma unroll
@@ -130,9 +129,10 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
             }
             part[w][t][lane] = sum;
         }
-        float v[32];
+        float v[16], sums[2];
 #pragma unroll
         for (int t = T - 1; t >= 0; --t) {  // and back
+            keep_order();
             const float2 x = step[t][lane];
             const float d = dys[t][lane];
             float gb = 0.0f, gd = 0.0f;
@@ -149,10 +149,14 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
             }
             gpart[w][t][lane] = make_float2(gb, gd);
             if (t % GROUP == 0) {  // Eq. (7.7)
-                const float sum = sum_over_lanes(v, lane);
-                const int step_of = t + lane / (2 * S), s = w * S + lane % S;
-                float *to = lane % (2 * S) < S ? dB : dC;
-                if (step_of < left && s < N) add_share(to + row + step_of * N + s, sum);
+                fold_16(v, lane);
+                sums[t / GROUP % 2] = v[0];
+            }
+            if (t % (2 * GROUP) == 0) {
+                fold<1, 1>(sums, lane);  // an odd lane now has a sum of the later group
+                const int j = lane / 2, s = w * S + j % S, ahead = t + lane % 2 * GROUP + j / (2 * S);
+                float *to = j % (2 * S) < S ? dB : dC;
+                if (ahead < left && s < N) add_share(to + row + ahead * N + s, sums[0]);
             }
         }
         __syncthreads();
@@ -160,7 +164,7 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
         for (int i = 0; i < ROWS; ++i) {
             if (i * W >= rows) continue;
             const int t = i * W + w;
-            const float d = dys[t][lane];
+            const float d = dys[t][lane], dt = step[t][lane].x;
             float sum = skip * uu[i], gb = 0.0f, gd = 0.0f;
 #pragma unroll
             for (int k = 0; k < W; ++k) {
@@ -169,9 +173,9 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
             }
             dskip = fmaf(d, uu[i], dskip);
             float dd = fmaf(gb, uu[i], gd * LN2);  // Eq. (7.8); a2 = A log2(e)
-            if (softplus) dd *= softplus_slope(dt[i]);
+            if (softplus) dd *= softplus_slope(dt);
             db += dd;
-            du[at + i * hop] = from_float(fmaf(gb, dt[i], skip * d));
+            du[at + i * hop] = from_float(fmaf(gb, dt, skip * d));
             ddelta[at + i * hop] = from_float(dd);
             if (z) {
                 const float g = sigmoid_of(zz[i]);

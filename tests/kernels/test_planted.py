@@ -141,8 +141,8 @@ PLANTED = {
         "lane % (2 * S) < S ? dB : dC",
         "lane % S < S / 2 ? dB : dC",
     ),
-    "the fold one lane short": ("    fold<1>(v, lane);\n", ""),
-    "the skip forgotten in du": ("fmaf(gb, dt[i], skip * d)", "gb * dt[i]"),
+    "the fold one lane short": ("    fold<2, 1>(v, lane);\n", ""),
+    "the skip forgotten in du": ("fmaf(gb, dt, skip * d)", "gb * dt"),
 }
 
 
