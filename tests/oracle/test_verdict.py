@@ -1,0 +1,208 @@
+"""What the oracle says of right, wrong and broken callables, and that it survives all of them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minimamba import oracle
+from minimamba.oracle.report import save_heat_map
+from minimamba.oracle.run import COULD_NOT, RIGHT, WRONG, from_command_line
+
+from . import examples
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "oracle-report.schema.json"
+KINDS = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "number": (int, float),
+    "integer": int,
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def conforms(x, schema):
+    """Assert the part of JSON Schema that the report's schema uses."""
+    if "enum" in schema:
+        assert x in schema["enum"]
+    if "type" in schema:
+        names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        assert any(isinstance(x, KINDS[n]) for n in names), (x, names)
+        assert not (isinstance(x, bool) and "boolean" not in names)
+    if isinstance(x, list):
+        for item in x:
+            conforms(item, schema["items"])
+    if isinstance(x, dict):
+        fields, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+        assert set(schema.get("required", ())) <= set(x)
+        for key, item in x.items():
+            if key in fields:
+                conforms(item, fields[key])
+            else:
+                assert others, f"{key} is not in the schema"
+                conforms(item, others)
+
+
+def judge(fn, **more):
+    return oracle.check(fn, framework="numpy", **({"cases": 40, "budget": 20.0} | more))
+
+
+@pytest.fixture(scope="module")
+def wrong():
+    return judge(examples.wrong_group_order, cases=60)
+
+
+def test_a_right_scan_passes_and_says_what_was_not_run():
+    report = judge(examples.good, dtypes=("float32", "float64"), cases=12)
+    assert report.passed and report.exit_code == RIGHT
+    assert {(r.output, r.dtype) for r in report.rows} == {
+        (o, d) for o in ("out", "last_state") for d in ("float32", "float64")
+    }
+    assert set(report.skipped) >= {"seq_idx", "gradients"}
+    assert "skipped  gradients" in str(report) and "RIGHT" in str(report)
+
+
+def test_wrong_groups_are_shown_by_the_smallest_case_they_can_be_seen_in(wrong):
+    assert wrong.exit_code == WRONG
+    sizes = wrong.failures[0].sizes
+    assert sizes == {"b": 1, "l": 1, "d": 4, "n": 1, "g": 2}  # two groups of two channels
+    assert "B = np.array(" in wrong.failures[0].code and "got:" in wrong.failures[0].code
+
+
+def test_the_code_of_a_failing_case_is_code_that_fails(wrong):
+    failure = next(f for f in wrong.failures if f.output == "out")
+    names = {"np": np}
+    exec("\n".join(line.strip() for line in failure.code.splitlines()), names)
+    given = {k: v for k, v in names.items() if k in {*"uABCDz", "delta", "delta_bias"}}
+    assert all(x.dtype == np.float32 for x in given.values())
+    assert np.any(examples.wrong_group_order(**given)[0] != examples.good(**given)[0])
+
+
+@pytest.mark.parametrize(
+    "fn, said",
+    [
+        (examples.wrong_shape, "out has shape"),
+        (examples.wrong_dtype, "out has dtype float64, expected float32"),
+        (examples.not_a_number, "out is not a number"),
+        (examples.writes_into_u, "changed its argument u in place"),
+    ],
+)
+def test_a_broken_contract_is_wrong_and_said_in_a_sentence(fn, said):
+    report = judge(fn, cases=4, budget=4.0)
+    assert report.exit_code == WRONG
+    assert any(said in f.sentence for f in report.failures)
+
+
+@pytest.mark.parametrize(
+    "fn, said",
+    [
+        (examples.raises, "raised RuntimeError: no kernel image is available"),
+        (examples.nothing, "returned nothing"),
+        (examples.hangs, "did not return within 0.5 s"),
+    ],
+)
+def test_what_cannot_be_run_is_not_called_wrong_or_right(fn, said):
+    report = judge(fn, limit=0.5)
+    assert report.exit_code == COULD_NOT and not report.passed
+    assert said in report.error and "could not be run" in str(report)
+
+
+def test_a_callable_that_hangs_later_on_ends_the_check():
+    calls = []
+
+    def later(u, delta, A, B, C):
+        calls.append(1)
+        return (
+            examples.hangs(u, delta, A, B, C)
+            if len(calls) > 12
+            else examples.good(u, delta, A, B, C)
+        )
+
+    assert judge(later, limit=0.5).exit_code == COULD_NOT
+
+
+def test_declared_capabilities_must_work_and_undeclared_ones_are_not_run():
+    def no_groups(u, delta, A, B, C):
+        if B.ndim == 4:
+            raise ValueError("no groups here")
+        return examples.good(u, delta, A, B, C)
+
+    assert judge(no_groups, cases=10).passed
+    assert "no groups here" in judge(no_groups, cases=3).skipped["groups"]
+    report = judge(no_groups, capabilities={"groups"}, cases=20)
+    assert report.exit_code == WRONG and "no groups here" in report.failures[0].sentence
+    assert report.skipped["complex"] == "not declared"
+
+
+def rounded(u, delta, A, B, C, **more):
+    """A float32 computation with a result that has been through bfloat16."""
+    out, last = examples.good(u, delta, A, B, C, **more)
+    bits = out.view(np.uint32) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32), last
+
+
+def test_less_precision_than_promised_is_wrong_and_the_grade_says_how_much_there_is():
+    report = judge(rounded, capabilities=set(), cases=10)
+    row = next(r for r in report.rows if r.output == "out")
+    assert not report.passed and row.grade in (None, "bfloat16 inside")
+    assert row.roundoff > 2.0**-12  # eight bits, judged against twenty-four
+
+
+def test_bad_arguments_of_check_are_refused_in_a_sentence():
+    for more, word in (
+        ({"layout": "ldb"}, "layout"),
+        ({"op": "scan"}, "op"),
+        ({"grade": "sloppy"}, "grade"),
+        ({"dtypes": ("int8",)}, "dtype"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            judge(examples.good, **more)
+    with pytest.raises(TypeError, match="callable"):
+        judge(3)
+
+
+def test_reports_conform_to_the_schema_and_survive_infinities(wrong):
+    schema = json.loads(SCHEMA.read_text())
+    for report in (wrong, judge(examples.not_a_number, cases=3), judge(examples.raises)):
+        conforms(json.loads(report.to_json()), schema)
+
+
+def test_the_heat_map_is_a_picture(tmp_path, wrong):
+    assert save_heat_map(wrong, tmp_path / "heat.png")
+    assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
+    assert not save_heat_map(judge(examples.good, cases=2), tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [("good", RIGHT), ("wrong_group_order", WRONG), ("dies", COULD_NOT), ("absent", COULD_NOT)],
+)
+def test_the_command_line_exits_with_the_verdict(name, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    path = tmp_path / "report.json"
+    words = [
+        f"tests.oracle.examples:{name}",
+        "--cases",
+        "30",
+        "--budget",
+        "10",
+        "--json",
+        str(path),
+    ]
+    assert from_command_line(words) == expected
+    if name != "absent":
+        report = json.loads(path.read_text())
+        conforms(report, json.loads(SCHEMA.read_text()))
+        assert report["exit_code"] == expected
+
+
+def test_a_process_that_cannot_be_stopped_from_inside_is_ended(tmp_path):
+    script = "from minimamba.oracle import run; run.GRACE = 3.0; import sys; sys.exit("
+    script += "run.run_target('tests.oracle.stuck:stuck', budget=0.5))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert done.returncode == COULD_NOT and b"it was ended" in done.stderr
