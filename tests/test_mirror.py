@@ -31,7 +31,6 @@ NO_OPS = {
     "ops.convolution.convolve_fft": "a way to compute causal_convolution",
     "ops.phi.phi1": "a function of discretize, whose slope stands beside it",
     "ops.phi.phi1_slope": "the slope of phi1",
-    "ops.selective_last.check_positions": "refuses wrong arguments",
     "ops.selective_step.selective_scan_naive": "the definition that selective_scan is held to",
     "blocks.mamba.split_selected": "a view",
     "blocks.mamba.zero_state": "makes zeros",
