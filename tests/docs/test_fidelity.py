@@ -1,4 +1,4 @@
-"""The table of docs/fidelity.md is the file that the measurement wrote, and its claims hold there."""
+"""The table of docs/fidelity.md is the measured one, and its claims hold in the measurement."""
 
 import json
 from pathlib import Path
