@@ -3,11 +3,14 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import minimamba
 from minimamba import cli
@@ -47,6 +50,16 @@ def test_training_prints_a_line_an_epoch_and_a_table(tmp_path, capsys):
     assert all("NDCG@10" in line and "loss" in line for line in lines)
     assert "protocol P1" in printed.out and "Markov chain" in printed.out
     assert json.loads((tmp_path / "run" / "result.json").read_text())["protocol"] == "P1"
+
+
+def test_on_a_terminal_a_bar_shows_the_loss_and_the_epochs_above_it(tmp_path, capsys, monkeypatch):
+    terminal = partial(Console, force_terminal=True, width=110)
+    monkeypatch.setattr("minimamba.recsys.progress.Console", terminal)
+    log = write_log(tmp_path)
+    assert cli.main(["train", "--data", str(log), "--out", str(tmp_path / "run"), *SET]) == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "epoch 3 of at most 3" in shown and "steps/s" in shown and "loss" in shown
+    assert shown.count("NDCG@10") == 3
 
 
 def test_a_toml_file_and_set_are_combined(tmp_path, capsys):

@@ -4,7 +4,13 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 SHOWN = ("HR@10", "NDCG@10", "MRR@10")
@@ -33,7 +39,7 @@ def columns():
     return (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        MofNCompleteColumn(),
         TextColumn("{task.fields[info]}"),
         TimeRemainingColumn(),
     )
@@ -52,7 +58,8 @@ def follow(steps, epochs, quiet=False):
     """
     console = Console(stderr=True)
     began = time.monotonic()
-    with Progress(*columns(), console=console, disable=quiet or not console.is_terminal) as bar:
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns(), console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task("training", total=None, info="")
         for step in steps:
             if step.finished:
@@ -60,10 +67,11 @@ def follow(steps, epochs, quiet=False):
                 began = time.monotonic()
                 if not quiet:
                     print_line(bar, console, line)
-            place = step.state.epoch + (not step.finished)
+                bar.reset(task)
+                continue
             bar.update(
                 task,
-                description=f"epoch {place} of at most {epochs}",
+                description=f"epoch {step.state.epoch + 1} of at most {epochs}",
                 total=step.batches,
                 completed=step.state.position,
                 info=f"loss {step.loss:.4f}  {rate(bar, task)}",
