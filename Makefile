@@ -43,7 +43,7 @@ tutorials:  ## open the course in JupyterLab
 docs:  ## build the site: docs/_build/html/index.html
 	$(VENV) docs
 	@$(RUN) tools/mathjax.py
-	@$(RUN) -m sphinx -W --keep-going -q -c docs . docs/_build/html
+	@$(RUN) -m sphinx -W --keep-going -q -E -a -c docs . docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
 bench:  ## run the benchmarks that need no other library

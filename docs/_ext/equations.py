@@ -26,8 +26,17 @@ def tags(text):
 
 def citations(text):
     """Return the numbers of all equations that a text cites, in order."""
-    cited = (re.findall(rf"\(({NUMBER})\)", m[0]) for m in CITATION.finditer(text))
-    return [number for numbers in cited for number in numbers]
+    return [number for match in CITATION.finditer(text) for number in _spread(match[0])]
+
+
+def _spread(citation):
+    """Return the numbers of one citation; "(7.6) to (7.8)" also means the one between."""
+    numbers = re.findall(rf"\(({NUMBER})\)", citation)
+    ends = re.search(r"\((\d+)\.(\d+)\)(?: to|-|–)\s+\(\1\.(\d+)\)", citation)
+    if ends:
+        chapter, first, last = map(int, ends.groups())
+        numbers += [f"{chapter}.{i}" for i in range(first + 1, last)]
+    return numbers
 
 
 def anchor(number):
@@ -113,6 +122,13 @@ def link(app, pagename, templatename, context, doctree):
     context["body"] = CITATION.sub(all_of, context["body"])
 
 
+def all_shown(app, env):
+    """Refuse a site on which an equation of the course got lost."""
+    for number in definitions():
+        if number not in env.equations:
+            _warn(f"equation ({number}) is tagged in the course and stands on no page as a formula")
+
+
 def _warn(sentence):
     from sphinx.util import logging
 
@@ -133,5 +149,6 @@ def setup(app):
     app.connect("env-before-read-docs", _start)
     app.connect("env-purge-doc", _purge)
     app.connect("doctree-read", collect)
+    app.connect("env-check-consistency", all_shown)
     app.connect("html-page-context", link)
     return {"version": "1", "parallel_read_safe": False}

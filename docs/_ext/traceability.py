@@ -28,7 +28,10 @@ class Op(NamedTuple):
 def ops(root=ROOT, rooms=ROOMS[:2]):
     """Return every public function of the rooms."""
     paths = (p for room in rooms for p in sorted((root / "minimamba" / room).glob("*.py")))
-    return [op for path in paths if not path.name.startswith("_") for op in _ops_of(path, root)]
+    paths = [path for path in paths if not path.name.startswith("_")]
+    if "models" in rooms:
+        paths += sorted((root / "minimamba").glob("[a-z]*.py"))
+    return [op for path in paths for op in _ops_of(path, root)]
 
 
 def _ops_of(path, root):
@@ -50,11 +53,21 @@ def tests_of(name, root=ROOT):
     return [str(p.relative_to(root)) for p in found]
 
 
-def notebooks_of(name, root=ROOT):
-    """Return the numbers of the notebooks that import or call a name."""
-    word = re.compile(rf"\b{name}\b")
-    sources = sorted((root / "tutorials" / "source").glob("*.md"))
-    return [p.name[:2] for p in sources if word.search(p.read_text())]
+def families(root=ROOT):
+    """Return every differentiable op as a list of its functions: op, backward, and step if any."""
+    known = {(op.module, op.name): op for op in ops(root)}
+    for module, name in known:
+        if (module, f"{name}_backward") in known:
+            names = (name, f"{name}_backward", f"{name}_step")
+            yield [known[module, n] for n in names if (module, n) in known]
+
+
+def lessons(family, root=ROOT):
+    """Return the numbers of the notebooks that derive a family's equations, or will."""
+    chapters = {int(n.split(".")[0]) for op in family for n in op.equations}
+    chapters |= {int(n) for op in family for n in op.coming} if not chapters else set()
+    written = {int(p.name[:2]): p.stem for p in (root / "tutorials" / "source").glob("*.md")}
+    return [(chapter, written.get(chapter)) for chapter in sorted(chapters)]
 
 
 def citing(number, pattern, root=ROOT):
@@ -71,13 +84,11 @@ def equation_rows(root=ROOT):
         tests = citing(number, "tests/**/*.py", root)
         names = {op.name for op in users}
         if not tests:
-            tests = [t for t in _test_files(users) if (root / t).exists()]
+            tests = list(dict.fromkeys(t for name in names for t in tests_of(name, root)))
         yield {
             "number": number,
             "derivation": source.stem,
-            "ops": [op for op in users if not op.name.endswith(("_backward", "_step"))],
-            "backward": [op for op in users if op.name.endswith("_backward")],
-            "step": [op for op in users if op.name.endswith("_step")],
+            "code": users,
             "kernels": citing(number, "minimamba/kernels/*.cu", root),
             "tests": tests,
             "oracle": _oracle(names, number, root),
@@ -89,10 +100,9 @@ def _order(number):
     return int(chapter), int(re.match(r"\d+", rest)[0]), rest
 
 
-def _test_files(users):
-    for module in dict.fromkeys(op.module for op in users):
-        room, name = module.split(".", 1)
-        yield f"tests/{room}/test_{name}.py"
+def _sibling(op):
+    """Order a forward function before its backward, and both before the step."""
+    return [op.name.endswith(ending) for ending in ("_step", "_backward")]
 
 
 def _oracle(names, number, root):
@@ -115,6 +125,7 @@ def _api(op):
 
 
 def _files(paths):
+    paths = list(paths)
     return ", ".join(f"`{Path(p).name}`" for p in paths[:3]) + (" …" if len(paths) > 3 else "")
 
 
@@ -124,21 +135,27 @@ def equation_table(root=ROOT):
     for row in equation_rows(root):
         link = f"Eq. ({row['number']})"
         derived = f"[{row['derivation'][:2]}](../tutorials/{row['derivation']}.ipynb)"
-        code = [", ".join(map(_api, row[kind])) for kind in ("ops", "backward", "step")]
+        code = ", ".join(map(_api, sorted(row["code"], key=_sibling)))
         files = [_files(row[kind]) for kind in ("kernels", "tests", "oracle")]
-        rows.append([link, derived, *code, *files])
-    header = ("equation", "derived in", "op", "backward", "step", "kernel", "tests", "oracle")
+        rows.append([link, derived, code, *files])
+    header = ("equation", "in", "op, backward, step", "kernel", "tests", "oracle")
     return _table(header, rows)
 
 
 def op_table(root=ROOT):
-    """Return the table of public ops as Markdown."""
+    """Return the table of differentiable ops as Markdown."""
     rows = []
-    for op in ops(root):
-        derived = notebooks_of(op.name, root) or [f"{n} (to come)" for n in op.coming]
-        equations = ", ".join(f"Eq. ({n})" for n in op.equations)
-        rows.append([_api(op), equations, ", ".join(derived), _files(tests_of(op.name, root))])
-    return _table(("op", "equations", "notebooks", "tests"), rows)
+    for family in families(root):
+        numbers = dict.fromkeys(n for op in family for n in op.equations)
+        derived = [
+            f"[{number:02}](../tutorials/{stem}.ipynb)" if stem else f"{number:02} (to come)"
+            for number, stem in lessons(family, root)
+        ]
+        tests = dict.fromkeys(t for op in family for t in tests_of(op.name, root))
+        equations = ", ".join(f"Eq. ({n})" for n in sorted(numbers, key=_order))
+        code = ", ".join(map(_api, family))
+        rows.append([code, equations, ", ".join(derived), _files(tests)])
+    return _table(("op, backward, step", "equations", "derived in", "tests"), rows)
 
 
 def setup(app):

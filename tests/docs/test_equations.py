@@ -43,7 +43,7 @@ def test_an_equation_carries_the_number_of_its_notebook():
         ("by Eq. (3.1), and so on", ["3.1"]),
         ("Eqs. (7.6), (7.7) and (7.8a) give", ["7.6", "7.7", "7.8a"]),
         ("broken over lines, Eq.\n    (0.11).", ["0.11"]),
-        ("Eq. (3.1) to (3.4)", ["3.1", "3.4"]),
+        ("Eq. (3.1) to (3.4)", ["3.1", "3.4", "3.2", "3.3"]),
         ("version (3.11) is no equation", []),
     ],
 )

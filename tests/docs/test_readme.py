@@ -25,9 +25,23 @@ def blocks(language):
     ]
 
 
+def train_first(folder):
+    """Make the run that the documents speak of, from a log of sixty small items."""
+    rng = np.random.default_rng(0)
+    events = (f"{user},{rng.integers(1, 61)},{t}" for user in range(40) for t in range(12))
+    log = folder / "ratings.csv"
+    log.write_text("user,item,time\n" + "\n".join(events) + "\n")
+    small = ["data.core=1", "model.width=8", "model.state=2", "model.length=8", "train.epochs=1"]
+    command = ["train", "--data", str(log), "--user", "user", "--item", "item", "--time", "time"]
+    command += ["--out", str(folder / "runs" / "first"), "-q"]
+    assert cli.main(command + [word for name in small for word in ("--set", name)]) in (0, None)
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_blocks_run(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if "runs/first" in code:
+        train_first(tmp_path)
     with np.errstate(over="ignore"):  # the oracle's own cases are meant to overflow
         exec(compile(code, "<document>", "exec"), {"__name__": "__main__"})
 
