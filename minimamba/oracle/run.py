@@ -38,7 +38,7 @@ def add_arguments(parser):
     add("--seed", type=int, default=0)
     add("--cases", type=int, default=None, help="cases for each dtype")
     add("--budget", type=float, default=None, help="seconds (30, or 300 with --deep)")
-    add("--limit", type=float, default=None, help="seconds one call may take (20)")
+    add("--limit", type=float, default=None, help="seconds one call may take (30)")
     add("--deep", action="store_true", help="lengths up to 2049, and ten times as many cases")
     add("--json", dest="json_path", help="write the report there")
     add("--heat", help="write a picture of the error of the failing case there (PNG)")
@@ -147,8 +147,8 @@ def _judge(target, json_path=None, heat=None, dtypes=("float32",), **job):
             job["backward"] = load(job["backward"])
         report = check(load(target), dtypes=dtypes, **job)
     except (ValueError, TypeError, ImportError) as error:
-        print(f"{target} could not be run: {error}", file=sys.stderr)
-        return COULD_NOT
+        names = ("op", "layout", "framework")
+        return _failed(target, str(error), {"json_path": json_path, **{k: job[k] for k in names}})
     report.target = target
     report.print()
     if json_path:

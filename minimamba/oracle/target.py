@@ -30,7 +30,7 @@ class Result:
 class Target:
     """A callable with its contract, layout and framework: cases go in, results come out."""
 
-    def __init__(self, fn, op, layout="bdl", framework="auto", backward=None, limit=20.0):
+    def __init__(self, fn, op, layout="bdl", framework="auto", backward=None, limit=30.0):
         if op not in CONTRACTS:
             raise ValueError(f"op must be one of {', '.join(CONTRACTS)}, got {op!r}")
         if layout not in ("bdl", "bld"):

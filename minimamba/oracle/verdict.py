@@ -35,7 +35,7 @@ def check(
     deep=False,
     cases=400,
     weights=None,
-    limit=20.0,
+    limit=30.0,
 ):
     """Judge a callable against the contract of an operation.
 

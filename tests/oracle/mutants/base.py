@@ -105,8 +105,8 @@ def fold(grad, like, A):
 
 
 def selective_scan_backward(dout, dlast_state, cache):
-    u, delta, A, B, C, D, z, delta_bias, delta_softplus, initial_state = cache[:10]
-    Bx, Cx, s, step, a, b, h0, h, y = cache[10:]
+    u, _, A, B, C, D, z, delta_bias, delta_softplus, initial_state = cache[:10]
+    Bx, Cx, s, step, a, b, h0, h, y = cache[10:]  # noqa: RUF059
     twice = 2 if np.iscomplexobj(A) else 1
     grads = {}
     dy = dout

@@ -10,7 +10,8 @@ from minimamba.oracle.judge import accepted
 from minimamba.oracle.target import DidNotRun, Target
 from minimamba.oracle.verdict import failures
 
-SOURCE = Path(__file__).with_name("base.py").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+SOURCE = (HERE / "base.py").read_text(encoding="utf-8")
 OPTIONS = {
     "selective_scan": "D z delta_bias initial_state delta_softplus seq_idx constant groups complex",
     "selective_scan_step": "D z delta_bias delta_softplus groups complex",
@@ -18,6 +19,17 @@ OPTIONS = {
     "causal_conv1d_step": "bias activation",
     "mamba_block": "",
 }
+
+
+def edits():
+    """Return (name, contract, old lines, new lines) of every mutant in `edits.txt`."""
+    found = []
+    for block in (HERE / "edits.txt").read_text(encoding="utf-8").split("\n\n")[1:]:
+        head, *lines = block.strip("\n").split("\n")
+        name, op = head.split(" | ")
+        old, new = ("".join(x[2:] + "\n" for x in lines if x[0] == sign) for sign in "-+")
+        found.append((name, op, old, new))
+    return found
 
 
 def mutate(old, new):

@@ -1,0 +1,131 @@
+"""Bugs of public packages, found by the oracle without being told where to look.
+
+Pinned: mambapy 1.2.0, transformers 5.23.0. `docs/findings.md` has what it printed. A newer version
+that is right makes a test here fail, and a page there historical.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from minimamba import oracle
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def torch():
+    torch = pytest.importorskip("torch", reason="needs the extra `peers`")
+    torch.set_num_threads(1)
+    return torch
+
+
+@pytest.fixture(scope="module")
+def hf_scan(torch):
+    name = "transformers.models.mamba.modeling_mamba"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip(name, reason="needs the extra `peers`")
+    return module.mamba_selective_scan
+
+
+def pscan_in_any_shape(a, b):
+    from mambapy.pscan import pscan
+
+    return pscan(*(x.reshape(*x.shape[:3], -1) for x in (a, b))).reshape(b.shape)
+
+
+def check(fn, **more):
+    return oracle.check(fn, **({"framework": "torch", "budget": 40.0, "cases": 40} | more))
+
+
+def test_gradients_of_mambapys_complex_scan_lack_a_conjugate(torch):
+    pytest.importorskip("mambapy", reason="needs the extra `peers`")
+    report = check(pscan_in_any_shape, op="recurrence", layout="bld")
+    assert report.exit_code == 1
+    rows = {r.output: r for r in report.rows}
+    assert rows["h"].passed and not rows["da"].passed and not rows["db"].passed
+    failure = next(f for f in report.failures if f.output == "db")
+    assert failure.sizes == {"b": 1, "l": 2, "d": 1} and "complex64" in failure.code
+
+
+def test_mambapys_real_scan_is_right(torch):
+    pytest.importorskip("mambapy", reason="needs the extra `peers`")
+    can = {"trailing", "gradients"}
+    report = check(
+        pscan_in_any_shape,
+        op="recurrence",
+        layout="bld",
+        capabilities=can,
+        dtypes=("float32", "float64"),
+    )
+    assert report.passed, str(report)
+
+
+def test_transformers_scan_is_right_in_float32(hf_scan):
+    report = check(hf_scan)
+    assert report.passed, str(report)
+    assert {"groups", "complex", "constant"} <= set(report.skipped)
+
+
+def test_transformers_float64_scan_is_computed_in_float32(hf_scan):
+    report = check(hf_scan, dtypes=("float64",))
+    out = next(r for r in report.rows if r.output == "out")
+    assert report.exit_code == 1 and out.grade == "float32 inside"
+    assert 1e5 < out.worst < 1e10  # in tolerances of float64
+
+
+def test_transformers_bfloat16_scan_is_graded(hf_scan):
+    report = check(hf_scan, dtypes=("bfloat16",))
+    grade = {r.output: r.grade for r in report.rows}
+    assert report.exit_code == 1
+    assert (grade["out"], grade["last_state"]) == ("C.x in io dtype", "delta in io dtype")
+    assert any("out has dtype float32" in f.sentence for f in report.failures)
+
+
+def test_transformers_loses_its_state_when_it_continues_by_several_tokens(torch, hf_scan):
+    fn, weights = language_model(torch)
+    report = check(fn, op="mamba_lm", weights=weights, cases=12)
+    assert report.exit_code == 1
+    assert all(r.passed for r in report.rows)  # whole sequences and their gradients are right
+    (failure,) = report.failures
+    assert failure.check == "split" and "in two parts" in failure.sentence
+    assert failure.sizes["l"] == 3  # one token, then two
+
+
+def language_model(torch):
+    """Return a tiny random `MambaForCausalLM` as a target, and its weights."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    sizes = {"vocab_size": 11, "hidden_size": 6, "state_size": 3, "num_hidden_layers": 1}
+    torch.manual_seed(0)
+    model = MambaForCausalLM(MambaConfig(**sizes, conv_kernel=4, expand=2, time_step_rank=2))
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, w in model.state_dict().items():
+        if name != "lm_head.weight":
+            moved = w.detach().double().numpy() + 0.2 * rng.standard_normal(w.shape)
+            weights[name] = moved + 2 * name.endswith("dt_proj.bias")
+
+    def fn(input_ids, p, state=None):
+        p = p | {"lm_head.weight": p["backbone.embeddings.weight"]}
+        given = {"input_ids": input_ids, "cache_params": state, "use_cache": True}
+        out = torch.func.functional_call(model, p, kwargs=given, tie_weights=True)
+        return out.logits, out.cache_params
+
+    return fn, weights
+
+
+def test_jaxs_associative_scan_is_right_gradients_included():
+    jax = pytest.importorskip("jax", reason="needs the extra `peers`")
+
+    def scan(a, b):
+        def join(x, y):
+            return x[0] * y[0], y[0] * x[1] + y[1]
+
+        return jax.lax.associative_scan(join, (a, b), axis=1)[1]
+
+    report = check(scan, op="recurrence", layout="bld", framework="jax", cases=4, limit=300.0)
+    assert report.passed, str(report)
+    assert "complex" not in report.skipped
