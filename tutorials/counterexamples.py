@@ -11,8 +11,8 @@ import numpy as np
 def ratio(a, b, h0):
     """h_t = P_t (h_0 + sum b_s / P_s), with P the running product of the decays.
 
-    A cumulative product, a cumulative sum, no loop. After some fifty ordinary steps in float32 b / P
-    overflows, a little later P is zero, and zero times infinity is not a number.
+    A cumulative product, a cumulative sum, no loop. After some fifty ordinary steps in float32
+    b / P overflows, a little later P is zero, and zero times infinity is not a number.
     """
     P = np.cumprod(a, axis=1)
     return P * (h0[:, None] + np.cumsum(b / P, axis=1))

@@ -48,6 +48,7 @@ def test_how_they_break():
     assert np.isfinite(finite).all() and finite[0, -1] < 0.01 < recurrence(a, b, h0)[0][0, -1]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_states_cannot_be_recomputed_from_the_last():
     a, b, h0 = wrong.breaking_input()
     h, _ = recurrence(a, b, h0)
