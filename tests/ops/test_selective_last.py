@@ -1,0 +1,121 @@
+"""The closed form of the last position against the scan, and what it leaves out."""
+
+import numpy as np
+import pytest
+
+import minimamba.ops.selective_last as module
+from minimamba.ops.selective import selective_scan, selective_scan_backward
+from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
+
+
+def draw(seed, b=4, l=9, e=3, n=2, dtype=np.float64, speed=1.0):
+    rng = np.random.default_rng(seed)
+    u, delta, z = (rng.normal(size=(b, l, e)) for _ in range(3))
+    B, C = (rng.normal(size=(b, l, n)) for _ in range(2))
+    A, D, bias = -speed * np.exp(rng.normal(size=(e, n))), rng.normal(size=e), rng.normal(size=e)
+    last = rng.permutation(np.arange(b) * (l - 1) // max(1, b - 1))
+    arrays = [x.astype(dtype) for x in (u, delta, A, B, C, D, z, bias)]
+    return arrays, last
+
+
+def both(arrays, last):
+    """Return the scan at `last`, the closed form, and a function for the gradients of each."""
+    (u, delta, A, B, C, D, z, bias), rows = arrays, np.arange(len(last))
+    full, _, c_full = selective_scan(u, delta, A, B, C, D, z, bias, True)
+    read = C[rows, last], last, D, z[rows, last], bias, True
+    mine, c_mine = selective_scan_last(u, delta, A, B, *read)
+
+    def gradients(dy):
+        scattered = np.zeros_like(full)
+        scattered[rows, last] = dy
+        expected = selective_scan_backward(scattered, None, c_full)
+        found = selective_scan_last_backward(dy, c_mine)
+        here = expected._replace(C=expected.C[rows, last], z=expected.z[rows, last])
+        return {f: (getattr(found, f), getattr(here, f)) for f in found._fields}
+
+    return full[rows, last], mine, gradients
+
+
+@pytest.mark.parametrize("sizes", [{}, {"l": 1}, {"b": 1, "l": 30, "n": 1}, {"e": 1}])
+def test_it_is_the_scan_at_the_last_position(sizes):
+    arrays, last = draw(0, **sizes)
+    expected, found, gradients = both(arrays, last)
+    # The two differ by the rounding of some l + n sums and products of numbers near 1.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+    for name, (mine, full) in gradients(np.random.default_rng(1).normal(size=found.shape)).items():
+        np.testing.assert_allclose(mine, full, rtol=0, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("block", [6, 30, 10**6])
+def test_the_size_of_a_block_changes_nothing_but_roundings(monkeypatch, block):
+    arrays, last = draw(2)
+    expected, _, _ = both(arrays, last)
+    monkeypatch.setattr(module, "BLOCK", block)
+    _, found, gradients = both(arrays, last)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+    for name, (mine, full) in gradients(np.ones_like(found)).items():
+        np.testing.assert_allclose(mine, full, rtol=0, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_states_that_are_left_out_were_below_the_smallest_normal_number(monkeypatch, dtype):
+    arrays, last = draw(3, l=60, n=7, dtype=dtype, speed=30.0)
+    monkeypatch.setattr(module, "BLOCK", 21)  # one position a block, so that much is left out
+    expected, found, gradients = both(arrays, last)
+    eps = np.finfo(dtype).eps
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=100 * eps * scale)
+    for name, (mine, full) in gradients(np.ones_like(found)).items():
+        bound = 1000 * eps * max(1, np.abs(full).max())  # sums of 4 x 60 x 7 terms
+        np.testing.assert_allclose(mine, full, rtol=0, atol=bound, err_msg=name)
+
+
+def test_some_states_are_really_left_out(monkeypatch):
+    (u, delta, A, *_), last = draw(3, l=60, n=7, speed=30.0)
+    A = A * np.arange(1, 8)
+    monkeypatch.setattr(module, "BLOCK", 21)
+    ahead = np.cumsum(np.ones_like(u), axis=1)[:, ::-1] - 1
+    widths = [states.stop for _, states in module._blocks(ahead, A, last)]
+    assert min(widths) < 7 and max(widths) == 7
+
+
+def test_states_that_grow_are_never_left_out():
+    arrays, last = draw(4, l=40)
+    arrays[2] = 0.3 * np.abs(arrays[2])  # A > 0: what is old counts most
+    expected, found, _ = both(arrays, last)
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
+def test_what_comes_after_the_last_position_is_not_read():
+    (u, delta, A, B, C, D, z, bias), last = draw(5)
+    rows, after = np.arange(len(last)), np.arange(u.shape[1]) > last[:, None]
+    read = C[rows, last], last, D, z[rows, last], bias, True
+    clean, _ = selective_scan_last(u, delta, A, B, *read)
+    u, delta, B = (np.where(after[..., None], np.nan, x) for x in (u, delta, B))
+    with np.errstate(invalid="ignore"):
+        found, cache = selective_scan_last(np.nan_to_num(u), delta, A, np.nan_to_num(B), *read)
+    np.testing.assert_array_equal(found, clean)
+    assert np.isfinite(selective_scan_last_backward(np.ones_like(found), cache).A).all()
+
+
+def test_options_that_are_not_given_have_no_gradient():
+    (u, delta, A, B, C, *_), last = draw(6)
+    y, cache = selective_scan_last(u, np.abs(delta), A, B, C[:, 0], last)
+    grads = selective_scan_last_backward(np.ones_like(y), cache)
+    assert grads.D is None and grads.z is None
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"B": np.zeros((4, 9, 5))}, r"B has shape \(4, 9, 5\)"),
+        ({"C": np.zeros((4, 9, 2))}, r"C has shape \(4, 9, 2\)"),
+        ({"last": np.array([0, 1, 2, 9])}, r"last lies in \[0, 9\], expected \[0, 8\]"),
+        ({"last": np.array([-1, 1, 2, 3])}, r"last lies in \[-1, 3\], expected \[0, 8\]"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(change, message):
+    (u, delta, A, B, C, *_), last = draw(0)
+    inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C[:, 0], "last": last}
+    with pytest.raises(ValueError, match=message):
+        selective_scan_last(**(inputs | change))
