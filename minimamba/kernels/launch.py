@@ -36,6 +36,12 @@ class CupyLoader:
         cupy = sys.modules.get("cupy")
         return cupy is not None and isinstance(x, cupy.ndarray)
 
+    def capability(self):
+        """Return the generation of the current GPU: 80, 90, 100, ..."""
+        import cupy
+
+        return int(cupy.cuda.Device().compute_capability)
+
     def __call__(self, code, options):
         """Return a module whose `get_function(name)` is callable as (grid, block, args)."""
         import cupy

@@ -56,9 +56,20 @@ def forward_shape(n):
     return Shape(n, per_lane, 8 if warps == 1 else 32 if warps in (3, 4) else 16)
 
 
-def backward_shape(n):
-    """Return the `Shape` of the backward kernel; a tile is one checkpoint interval."""
-    return Shape(n, 2 if n <= 2 else 4 if n <= 4 else 8, CHECKPOINT)
+def segment_shape(n):
+    """Return the `Shape` of the kernels of `selective_scan_segments.cu`."""
+    shape = forward_shape(n)
+    return shape._replace(tile=min(16, shape.tile))
+
+
+def backward_shape(n, capability=90, deterministic=False):
+    """Return the `Shape` of the backward kernel; a tile is one checkpoint interval.
+
+    Eight states a lane cost the fewest instructions; for Ampere, and where each block has its own
+    dB and dC, they would not fit the registers.
+    """
+    most = 8 if (capability >= 90 and not deterministic) or n > 32 else 4
+    return Shape(n, 2 if n <= 2 else 4 if n <= 4 else most, CHECKPOINT)
 
 
 def forward(x, h0=None):
@@ -82,14 +93,15 @@ def backward(dy, dh_last, cache):
     """Pull dy and dh_last back, Eqs. (7.6) to (7.10); like `selective.backward`."""
     x, h0, checkpoint = cache
     xp, (b, l, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
-    shape, (count, steps) = backward_shape(n), cut_time(b, l, e)
+    chosen, (count, steps) = settings(), cut_time(b, l, e)
+    shape = backward_shape(n, chosen.loader.capability(), chosen.deterministic)
     dy, start = as_pointer(dy, xp, x.u.dtype), as_pointer(dh_last, xp, np.float32)
     if count > 1:
         name, pair = "selective_scan_adjoint_ends", (dy, x.C)
         start = segment_starts(name, pair, x, start, count, steps)
     options, blocks = shape.options(x.u.dtype), -(-e // 32)
     one_share = (1, b, l, n)
-    if settings().deterministic:
+    if chosen.deterministic:
         options, one_share = (*options, "-DDETERMINISTIC"), (blocks, b, l, n)
     du, ddelta, dz = (None if v is None else xp.empty_like(v) for v in (x.u, x.delta, x.z))
     dB, dC = xp.zeros(one_share, np.float32), xp.zeros(one_share, np.float32)
@@ -119,7 +131,7 @@ def cut_time(b, l, e):
 def segment_starts(name, pair, x, start, count, steps):
     """Return the state (or adjoint state) that enters each segment, (segments, b, e, n)."""
     xp, (b, _, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
-    shape = forward_shape(n)
+    shape = segment_shape(n)
     module = load(SEGMENTS, shape.options(x.u.dtype))
     ends, sums = xp.empty((count, b, e, n), np.float32), xp.empty((count, b, e), np.float32)
     moving, matrix = pair

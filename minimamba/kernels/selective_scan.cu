@@ -8,8 +8,14 @@
 // registers; (4) all threads add the warps' shares of C h, then skip, gate, store.
 // Every K steps the state is kept in `checkpoint` (b, ceil(l/K), n, e), for the backward pass.
 
-// 16 warps on a multiprocessor hide the memory; that leaves 128 registers to a thread.
-extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
+// 16 warps on a multiprocessor hide the memory, and leave 128 registers to a thread; Blackwell
+// works on pairs of registers and needs a few more: 12 warps.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int RESIDENT = 384 / THREADS;
+#else
+constexpr int RESIDENT = 512 / THREADS;
+#endif
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delta, const float *__restrict__ A,
                        const io_t *__restrict__ B, const io_t *__restrict__ C, const float *__restrict__ D,
                        const io_t *__restrict__ z, const float *__restrict__ delta_bias,

@@ -39,7 +39,7 @@ __device__ __forceinline__ void segment_ends(const io_t *x, const io_t *delta, c
         }
         store_matrix(m, Ms);
         __syncthreads();
-#pragma unroll 2
+#pragma unroll 4
         for (int i = 0; i < T; ++i) {
             const int t = reverse ? T - 1 - i : i;
             const float2 q = step[t][p.lane];

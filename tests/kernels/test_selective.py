@@ -87,6 +87,13 @@ def test_time_in_segments(monkeypatch, order):
             check_selective(selective.forward, selective.backward, no_start, answer)
 
 
+def test_the_shape_for_ampere():
+    problem = selective_problem(2, 21, 33, 16)
+    with using(loader=Emulator(generation=80)):
+        check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
+    assert selective_launch.backward_shape(16, 80) != selective_launch.backward_shape(16, 90)
+
+
 def test_time_is_cut_only_where_the_gpu_would_idle():
     assert selective_launch.cut_time(8, 2048, 2048) == (1, 2048)
     count, steps = selective_launch.cut_time(1, 65536, 1024)

@@ -85,11 +85,16 @@ class Emulator:
     sanitize : None, "thread" or "address"
     edit : a function on the code, to plant a bug
     skip : the line of a __syncthreads() to ignore, 0 for none
+    generation : the GPU generation to plan for
     """
 
-    def __init__(self, order=ASCENDING, sanitize=None, seed=0, edit=None, skip=0):
+    def __init__(self, order=ASCENDING, sanitize=None, seed=0, edit=None, skip=0, generation=90):
         self.order, self.sanitize, self.seed = order, sanitize, seed
-        self.edit, self.skip = edit, skip
+        self.edit, self.skip, self.generation = edit, skip, generation
+
+    def capability(self):
+        """Return the GPU generation that the host code should plan for."""
+        return self.generation
 
     def accepts(self, x):
         """Say whether x is an array these kernels take: NumPy's, as CuPy's on a GPU."""

@@ -1,0 +1,51 @@
+"""What the assembler says about every variant of every kernel; compiled once per content."""
+
+import functools
+import hashlib
+import json
+
+import numpy as np
+
+from minimamba.kernels import launch, scan, selective_launch
+from tests.kernels import nvrtc
+from tests.kernels.emulator import cache_folder
+
+ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
+FLAGS = ("--ftz=true",)  # launch.FLAGS without the language standard, which nvrtc.py sets
+STATES = (1, 3, 16, 32, 64)
+
+
+def variants(arch):
+    """Return (name, files, options) of all that is compiled for one architecture."""
+    generation = int(arch[3:])
+    for kind in (np.dtype(np.float32), np.dtype(np.uint16)):
+        memory = "float32" if kind == np.float32 else "bfloat16"
+        for n in STATES if arch == "sm_90" else (16, 32):
+            forward = selective_launch.forward_shape(n).options(kind)
+            backward = selective_launch.backward_shape(n, generation).options(kind)
+            yield f"forward n={n} {memory}", selective_launch.FORWARD, forward
+            yield f"backward n={n} {memory}", selective_launch.BACKWARD, backward
+            if n in (16, 32):
+                segment = selective_launch.segment_shape(n).options(kind)
+                yield f"segments n={n} {memory}", selective_launch.SEGMENTS, segment
+        half = ("-DIO_BF16",) if memory == "bfloat16" else ()
+        yield f"conv {memory}", ("common.cu", "causal_conv.cu"), ("-DTAPS=4", *half)
+    shape = selective_launch.backward_shape(16, generation, True).options(np.dtype(np.float32))
+    yield "backward n=16 deterministic", selective_launch.BACKWARD, (*shape, "-DDETERMINISTIC")
+    for name, real in scan.REALS.items():
+        half = ("-DCOMPLEX",) if name[0] == "c" else ()
+        yield f"scan {name}", ("scan.cu",), (f"-DREAL={real}", "-DTHREADS=128", *half)
+
+
+@functools.cache
+def compiled(files, options, arch):
+    """Return {kernel: registers, shared, stack, spill}, from the cache if it was asked before."""
+    code, options = launch.source(*files), (*FLAGS, *options)
+    parts = [code, arch, nvrtc.library_path() or "", *options]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    path = cache_folder() / f"{key}.json"
+    if not path.exists():
+        found = nvrtc.resources(nvrtc.compile_cubin(code, options, arch)[1])
+        path.with_suffix(".tmp").write_text(json.dumps(found))
+        path.with_suffix(".tmp").replace(path)
+    return json.loads(path.read_text())
