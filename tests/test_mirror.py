@@ -46,6 +46,8 @@ NO_OPS = {
 INSIDE = {"ops.selective_blocks"}
 # Ops that the tutorials of their equations do not import.
 NO_LESSON = {
+    "bidirectional_read": "bidirectional at one row; tutorial 07 derives it, 11 uses echo_encode",
+    "echo_block_read": "echo_block at one row; tutorial 07 derives it, 11 uses echo_encode",
     "gelu_tanh": "an approximation that other models use; tutorial 00 derives the exact one",
     "bilinear_dense": "tutorial 02 shows two dense rules; this is the third of a kind",
 }
