@@ -110,6 +110,13 @@ def test_a_global_split_never_trains_on_the_future():
         global_time(seqs._replace(times=None))
 
 
+def test_a_global_split_cuts_at_the_quantiles_of_all_events():
+    log = Log(np.repeat([0, 1], 101), np.zeros(202, int), None, np.arange(202), ["u", "w"], ["a"])
+    train, valid, test = global_time(sequences(log))
+    assert test.tolist() == list(range(180, 202)) and valid.tolist() == list(range(160, 180))
+    assert train.tolist() == [i for i in range(1, 160) if i != 101]
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("names", "raw", "core"),

@@ -57,6 +57,8 @@ def test_a_repeated_target_is_kept_when_the_history_is_masked():
     seqs = make_sequences([[2, 1, 2]])
     score = lambda item_seq, lengths: np.array([[0.0, 5.0, 1.0]])  # noqa: E731
     assert evaluate(score, seqs, np.array([2]), "masked", length=2).rank == [1]
+    competing = PROTOCOLS["masked"].compete(seqs, cut(seqs, np.array([2]), 2), 3, 0)
+    assert competing[0, 1:].tolist() == [False, True]
 
 
 def test_sampled_negatives_are_clean_seeded_and_independent_of_the_batch():
