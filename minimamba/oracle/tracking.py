@@ -214,7 +214,7 @@ class Tracking:
         """Relative error of exp(s_t - s_s), s a running sum of log a of up to 256 steps."""
         if not self.p.segsum:
             return None
-        logs = -np.log(np.maximum(np.abs(a), 1e-300)).clip(0)
+        logs = np.maximum(-np.log(np.maximum(np.abs(a), 1e-300)), 0)
         total = np.cumsum(logs, axis=1)
         total[:, 256:] -= total[:, :-256].copy()
         return np.expm1(np.minimum(2 * self._gamma(min(a.shape[1], 256) + 4) * total, NEVER))
