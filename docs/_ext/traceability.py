@@ -7,6 +7,7 @@ directives `{equation-table}` and `{op-table}`; tests/docs/test_traceability.py 
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,17 @@ class Op(NamedTuple):
     coming: tuple  # numbers of tutorials that will derive it
 
 
+@cache
+def _text(path):
+    """Read a file once."""
+    return path.read_text()
+
+
+@cache
+def _citations(path):
+    return set(citations(_text(path)))
+
+
 def ops(root=ROOT, rooms=ROOMS[:2]):
     """Return every public function of the rooms."""
     paths = (p for room in rooms for p in sorted((root / "minimamba" / room).glob("*.py")))
@@ -35,7 +47,7 @@ def ops(root=ROOT, rooms=ROOMS[:2]):
 
 
 def _ops_of(path, root):
-    text = path.read_text()
+    text = _text(path)
     tree = ast.parse(text)
     module = ".".join(path.relative_to(root / "minimamba").with_suffix("").parts)
     coming = tuple(dict.fromkeys(COMING.findall(text)))
@@ -49,7 +61,7 @@ def tests_of(name, root=ROOT):
     """Return the test files that use a name, nearest first."""
     word = re.compile(rf"\b{name}\b")
     files = sorted((root / "tests").rglob("*.py"))
-    found = [p for p in files if word.search(p.read_text())]
+    found = [p for p in files if word.search(_text(p))]
     return [str(p.relative_to(root)) for p in found]
 
 
@@ -73,7 +85,7 @@ def lessons(family, root=ROOT):
 def citing(number, pattern, root=ROOT):
     """Return the files below a pattern that cite an equation."""
     files = sorted(root.glob(pattern))
-    return [str(p.relative_to(root)) for p in files if number in citations(p.read_text())]
+    return [str(p.relative_to(root)) for p in files if number in _citations(p)]
 
 
 def equation_rows(root=ROOT):
