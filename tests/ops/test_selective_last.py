@@ -119,3 +119,13 @@ def test_arguments_that_do_not_fit_are_named(change, message):
     inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C[:, 0], "last": last}
     with pytest.raises(ValueError, match=message):
         selective_scan_last(**(inputs | change))
+
+
+@pytest.mark.parametrize("dtype, age", [(np.float32, 80.0), (np.float64, 700.0)])
+def test_what_is_small_but_normal_is_not_left_out(dtype, age):
+    u, delta = np.zeros((1, 2, 1), dtype), np.zeros((1, 2, 1), dtype)
+    u[0, 0], delta[0] = 1, [[1], [age]]
+    one = np.ones((1, 2, 1), dtype)
+    y, _ = selective_scan_last(u, delta, -one[0, :1], one, one[:, 0], np.array([1]))
+    # The rounding of the exponent, age * eps, is that of the result, relatively.
+    np.testing.assert_allclose(y[0, 0], np.exp(-age), rtol=4 * age * np.finfo(dtype).eps)
