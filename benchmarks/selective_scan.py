@@ -121,7 +121,7 @@ def main():
     results = []
     for dtype in args.dtypes:
         for i in args.shapes:
-            rounds, seconds = (3, 5) if args.quick else (15, 60)
+            rounds, seconds = (3, 5) if args.quick else (11, 40)
             results.append(measure(SHAPES[i], dtype, rounds, seconds))
             report(results[-1])
     if not args.quick:
