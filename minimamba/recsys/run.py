@@ -6,7 +6,6 @@ config.toml manifest.json metrics.jsonl last.safetensors best.safetensors result
 import json
 import os
 import platform
-import resource
 import sys
 import time
 from importlib import metadata
@@ -42,7 +41,11 @@ def versions():
 
 
 def peak_mib():
-    """Return the largest resident set of this process so far, in MiB."""
+    """Return the largest resident set of this process so far, in MiB; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
