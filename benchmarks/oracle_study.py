@@ -22,7 +22,7 @@ from minimamba.ops.schedules import blelloch, chunked, hillis_steele, sequential
 from minimamba.oracle.cases import draw
 from minimamba.oracle.judge import Judge, accepted
 from minimamba.oracle.target import Target
-from minimamba.oracle.verdict import failures
+from minimamba.oracle.trial import failures
 from tests.oracle.mutants import base
 
 RECURRENCE = {"complex", "trailing", "h0", "gradients"}

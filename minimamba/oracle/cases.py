@@ -7,7 +7,7 @@ Values are rounded to the dtype they travel in, so the truth is judged on what w
 
 import numpy as np
 
-from .spec import Case
+from .case import Case
 
 LENGTHS = (1, 1, 2, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65)
 DEEP = tuple(2**k + i for k in range(7, 12) for i in (-1, 0, 1))

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import bound
 from .cases import draw
-from .checks import CHECKS, run_all
-from .judge import Judge, accepted, grades
-from .report import Failure, Report, Row, literal
+from .checks import CHECKS
+from .judge import accepted, grades
+from .report import Failure, Report, Row
 from .shrink import shrink
 from .target import DidNotRun, Target
+from .trial import code, failures
 
 ENOUGH = 6  # failing cases after which a dtype is known to be wrong
 FEATURES = {
@@ -222,11 +222,10 @@ class _Run:
             found, judged = failures(self.target, small, self.profile, self.grade)
         except DidNotRun as error:
             found, judged = {key: f"it {error}"}, []
+        sizes = {k: v for k, v in small.sizes().items() if k.isascii()}
         text = code(self.target, small, output, judged) if seconds else ""
         self.report.failures.append(
-            Failure(
-                kind, output, self.dtype, found.get(key, sentence), small.sizes(), text, case.seed
-            )
+            Failure(kind, output, self.dtype, found.get(key, sentence), sizes, text, case.seed)
         )
         heat = next((f for f in judged if f.output == output), None)
         if self.report.heat is None and heat is not None:
@@ -242,64 +241,3 @@ class _Run:
 
 def only_zero(result, name):
     return name == "state_gradient" and not any(np.any(g) for g in result.grads.values())
-
-
-def failures(target, case, profile, grade, names=tuple(CHECKS)):
-    """Return {(check, output): sentence} of one case, and the findings behind it."""
-    result, judge = target.run(case), Judge(case, grade, profile)
-    judged, found = judge.findings(result), {}
-    for f in judged:
-        if f.ratio > 1:
-            size = "not a number" if f.ratio == np.inf else f"{f.ratio:.3g} tolerances off"
-            grades_to = f"; explained by: {f.grade}" if f.grade else ""
-            found["reference", f.output] = f"{f.output} is {size}{grades_to}"
-    for sentence in result.complaints:
-        found.setdefault(("contract", sentence.split()[0]), sentence)
-    for sentence in dtype_complaints(case, result):
-        found.setdefault(("dtype", sentence.split()[0]), sentence)
-    missing = [f"d{k}" for k in case.inputs if f"d{k}" in judge.want]
-    if result.grads:
-        for k in (k for k in missing if k not in result.grads):
-            found["contract", k] = f"{k} was not returned by backward"
-    shaped = not any("shape" in s or "array of" in s for s in result.complaints)
-    if not shaped:
-        found = {k: s for k, s in found.items() if k[0] != "reference"}
-    if shaped and names:
-        rng = np.random.default_rng([7, *case.seed])
-        for name, sentence in run_all(target, case, judge, result, rng, names).items():
-            found[name, ""] = sentence
-    return found, judged
-
-
-def dtype_complaints(case, result):
-    """Yield a sentence for every array that came back in a dtype the contract does not allow."""
-    sixteen = case.dtype in ("float16", "bfloat16")
-    for name, got in result.dtypes.items():
-        real = bound.REAL.get(got, got)
-        main = name == next(iter(case.contract.outputs))
-        allowed = {case.dtype} | ({"float32"} if sixteen and not main else set())
-        if real not in allowed:
-            yield f"{name} has dtype {got}, expected {case.dtype}"
-
-
-def code(target, case, output, judged=()):
-    """Return code that makes the case's arguments, in the layout the target is called with."""
-    lines = []
-    for k in case.inputs:
-        x = target.argument(case, k)
-        name = target.names.get(k, k).replace(".", "_")
-        short = f"# {name}: {x.size} numbers, seed {case.seed}"
-        lines.append(f"{name} = {literal(x, case.dtype_of(k))}" if x.size <= 64 else short)
-    lines += [f"{k} = {v}" for k, v in case.flags.items()]
-    if output[1:] in case.inputs:
-        for k, v in case.cotangents.items():
-            lines.append(f"d{k} = {literal(v, case.dtype_of(k))}  # cotangent, channel-last")
-    for f in judged:
-        if f.output == output and f.where.size <= 64:
-            lines.append(f"# {output}, channel-last, expected: {_plain(f.want)}")
-            lines.append(f"# {output}, channel-last, got:      {_plain(f.got)}")
-    return "\n".join("    " + line for line in lines)
-
-
-def _plain(x):
-    return np.round(x.astype(complex if np.iscomplexobj(x) else float), 9).tolist()

@@ -8,7 +8,7 @@ import pytest
 from minimamba.oracle import bound, truth
 from minimamba.oracle.cases import draw
 from minimamba.oracle.judge import Judge, accepted, grades
-from minimamba.oracle.verdict import failures
+from minimamba.oracle.trial import failures
 
 from .mutants import base
 from .mutants.kill import mutate, target_of

@@ -8,7 +8,7 @@ import numpy as np
 from minimamba.oracle.cases import draw
 from minimamba.oracle.judge import accepted
 from minimamba.oracle.target import DidNotRun, Target
-from minimamba.oracle.verdict import failures
+from minimamba.oracle.trial import failures
 
 HERE = Path(__file__).parent
 SOURCE = (HERE / "base.py").read_text(encoding="utf-8")

@@ -1,0 +1,63 @@
+"""What two calls on related cases have in common: cuts in time, and the room between results."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import bound
+from .judge import ratios
+
+FUTURE = ("u", "delta", "z", "x", "a", "b", "B", "C", "input_ids")
+
+
+def timed(case):
+    """Return the inputs that have an axis of time."""
+    return [k for k in case.inputs if "l" in case.axes[k] and k in (*FUTURE, "seq_idx")]
+
+
+def between(case, start, stop):
+    """Return the case cut to the steps [start, stop); its cotangents go."""
+    cut = {k: case.inputs[k][:, start:stop] for k in timed(case)}
+    return replace(case.with_inputs(**cut), cotangents={})
+
+
+def main_output(case):
+    return next(iter(case.contract.outputs))
+
+
+def apart(judge, name, one, other, result, doubt=0.0):
+    """Return the worst |one - other| over the tolerance of both (and over `doubt`, if larger)."""
+    tol = 2 * judge.tolerance()[name] + doubt
+    u = bound.unit_roundoff(result.dtypes[name])
+    if u > judge.base:
+        tol = tol + 2 * u * (np.abs(judge.want[name]).astype(np.float64) + tol)
+    return float(np.max(ratios(one, other, tol, result.dtypes[name], 1.0), initial=0.0))
+
+
+def coarse_state(judge, result, name):
+    return bound.unit_roundoff(result.dtypes[name]) > judge.base
+
+
+def with_input(case, name, x):
+    spec = case.contract.inputs[name]
+    return replace(case, inputs=case.inputs | {name: x}, axes=case.axes | {name: spec.axes})
+
+
+def slack(judge, name, result):
+    """Return the tolerance of an array, its return in a coarser dtype and our sums included."""
+    size = np.abs(judge.want[name]).astype(np.float64)
+    tol, u = judge.tolerance()[name], bound.unit_roundoff(result.dtypes[name])
+    return tol + (u if u > judge.base else 0) * (size + tol) + 1e-13 * size
+
+
+def first_steps(judge, name, cut):
+    """Return a judge of the first `cut` steps of one output."""
+
+    class Early:
+        base = judge.base
+        want = {name: judge.want[name][:, :cut]}  # noqa: RUF012
+
+        def tolerance(self):
+            return {name: judge.tolerance()[name][:, :cut]}
+
+    return Early()
