@@ -63,6 +63,17 @@ def test_a_run_depends_on_its_seed_alone():
     assert (weights[0] == weights[1]).all() and (weights[0] != weights[2]).any()
 
 
+def test_every_step_of_every_epoch_has_random_numbers_of_its_own():
+    drawn, model = [], bigram(12)
+
+    def loss(*batch):
+        drawn.append(np.random.Generator(batch[-1].bit_generator).random())
+        return model.loss(*batch)
+
+    run(settings(), model._replace(loss=loss))
+    assert len(set(drawn)) == len(drawn) > 20
+
+
 def test_training_goes_on_bit_for_bit_from_any_step():
     steps = run(settings())
     seqs, split = log()
