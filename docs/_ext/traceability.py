@@ -2,7 +2,7 @@
 
 A public op is a function in minimamba/ops or minimamba/blocks without a leading underscore; its
 equations are those that its docstring and body cite. The tables are made at build time by the
-directives `{equation-table}` and `{op-table}`; tests/docs/test_traceability.py uses the functions.
+directives `{equation-table}`, `{op-table}` and `{result-table}`; the tests use the functions.
 """
 
 import ast
@@ -170,6 +170,18 @@ def op_table(root=ROOT):
     return _table(("op, backward, step", "equations", "derived in", "tests"), rows)
 
 
+def result_table(root=ROOT):
+    """Return the table of measured results as Markdown: file, script and its first sentence."""
+    rows = []
+    for folder in ("docs/results", "benchmarks/results"):
+        for path in sorted((root / folder).rglob("*.json")):
+            script = root / "benchmarks" / f"{path.stem}.py"
+            text = ast.get_docstring(ast.parse(_text(script))) if script.exists() else ""
+            name = f"`benchmarks/{script.name}`" if script.exists() else ""
+            rows.append([f"`{path.relative_to(root)}`", name, (text or "").split("\n")[0]])
+    return _table(("result", "script", "what it asks"), rows)
+
+
 def setup(app):
     """Register the two directives."""
     from docutils.statemachine import StringList
@@ -189,4 +201,5 @@ def setup(app):
 
     app.add_directive("equation-table", directive(equation_table))
     app.add_directive("op-table", directive(op_table))
+    app.add_directive("result-table", directive(result_table))
     return {"version": anchor("0.1")}
