@@ -63,10 +63,11 @@ def code(target, case, output, judged=()):
             lines.append(f"d{k} = {literal(v, case.dtype_of(k))}  # cotangent, channel-last")
     for f in judged:
         if f.output == output and f.where.size <= 64:
-            lines.append(f"# {output}, channel-last, expected: {_plain(f.want)}")
-            lines.append(f"# {output}, channel-last, got:      {_plain(f.got)}")
+            lines.append(f"# {output}, channel-last, expected: {_plain(f.want, case)}")
+            lines.append(f"# {output}, channel-last, got:      {_plain(f.got, case)}")
     return "\n".join("    " + line for line in lines)
 
 
-def _plain(x):
-    return np.round(x.astype(complex if np.iscomplexobj(x) else float), 9).tolist()
+def _plain(x, case):
+    x = x.astype(complex if np.iscomplexobj(x) else float)
+    return (x if case.dtype == "float64" else np.round(x, 9)).tolist()
