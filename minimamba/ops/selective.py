@@ -3,7 +3,8 @@
 The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives the same numbers
 without ever holding a (b, l, e, n) array: it works through cache-sized blocks
 (`selective_blocks`), keeps the state at block borders only, and its backward computes each block
-again. What it allocates beyond inputs and outputs is `selective_blocks.memory`.
+again. What it allocates beyond inputs and outputs is `selective_blocks.memory`. CuPy arrays of
+float32 go to a CUDA kernel that does the same (`kernels.launch`).
 
 Reference: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
 arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta B, Eq. (2.7).
@@ -12,6 +13,7 @@ arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.kernels.launch import dispatch
 from minimamba.ops import selective_blocks as blocks
 from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
 from minimamba.ops.selective_blocks import SelectiveScanInputs
@@ -112,6 +114,9 @@ def selective_scan(
     x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
     check_floating(x._asdict() | dict(delta_softplus=None, h0=h0), kinds="fc")
     check_shapes(x._asdict() | dict(h0=h0), AXES, sources=("u", "A"))
+    kernel = dispatch("selective_scan", u)
+    if kernel is not None:
+        return kernel(x, h0)
     xp = array_namespace(u)
     (b, l, e), n = u.shape, A.shape[1]
     rows, steps = blocks.plan(b, l, n, e, u.dtype.itemsize)
@@ -160,11 +165,14 @@ def selective_scan_backward(dy, dh_last, cache):
     >>> grads.u[0, :, 0]                       # the first token is read three times, halved twice
     array([1.75, 1.5 , 1.  ])
     """
-    x, (rows, steps) = cache.inputs, cache.block
+    x = cache.inputs
     check_floating(dict(u=x.u, dy=dy, dh_last=dh_last))
     given = dict(u=x.u, A=x.A, dy=dy, dh_last=dh_last)
     check_shapes(given, dict(u="ble", A="en", dy="ble", dh_last="ben"), sources=("u", "A"))
-    xp = array_namespace(dy)
+    kernel = dispatch("selective_scan_backward", cache)
+    if kernel is not None:
+        return kernel(dy, dh_last, cache)
+    xp, (rows, steps) = array_namespace(dy), cache.block
     (b, l, e), n = x.u.shape, x.A.shape[1]
     grads = _empty_grads(xp, x)
     carries = xp.zeros((b, n, e), dy.dtype)

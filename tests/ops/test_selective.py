@@ -94,7 +94,7 @@ def test_the_step_is_the_sequence():
     assert (np.abs(state - h_last) <= 2 * bound["last_state"]).all()
 
 
-def test_nothing_that_the_last_state_feeds_may_be_none():
+def test_the_gradient_of_the_last_state_may_be_left_out():
     x = draw(0, (2, 5, 3, 2))
     y, h_last, cache = selective_scan(**x)
     without = selective_scan_backward(np.ones_like(y), None, cache)
