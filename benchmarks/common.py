@@ -133,6 +133,20 @@ def save(name, result):
     return path
 
 
+def merge(name, results):
+    """Save results one by one: each replaces an older one of the same shape and dtype.
+
+    So a long benchmark may be run in parts; each part keeps its own date and load.
+    """
+    path = RESULTS / f"{name}.json"
+    kept = json.loads(path.read_text())["results"] if path.exists() else []
+    new = [result | {"machine": machine()} for result in results]
+    keys = {(tuple(x["shape"]), x["dtype"]) for x in new}
+    kept = [x for x in kept if (tuple(x["shape"]), x["dtype"]) not in keys]
+    ordered = sorted(kept + new, key=lambda x: (x["dtype"], x["shape"]))
+    return save(name, {"results": ordered})
+
+
 def show(title, rows, columns):
     """Print one table: rows is {name: [cells]}."""
     table = Table(title=title, title_justify="left")

@@ -11,7 +11,7 @@ import argparse
 import statistics
 from importlib.util import find_spec
 
-from common import interleave, pin, ratio, save, show
+from common import interleave, merge, pin, ratio, show
 
 pin()  # before anything that reads its number of threads when it is loaded
 
@@ -141,18 +141,16 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
     args = parser.parse_args()
-    results = []
     for dtype in args.dtypes:
         for shape in SHAPES:
             calls = contenders(*draw(shape, dtype))
-            times = interleave(calls, *((3, 3) if args.quick else (11, 30)))
+            times = interleave(calls, *((3, 3) if args.quick else (11, 20)))
             base = "C" if "C" in calls else "sequential"
             rows = {n: [statistics.median(times[n]) * 1e3, ratio(times, n, base)] for n in times}
             title = f"h_t = a_t h_(t-1) + b_t, (b, l, d, n) = {shape}, {dtype}"
             show(title, {n: [f"{x:.2f}" for x in r] for n, r in rows.items()}, ["ms", f"/ {base}"])
-            results.append({"shape": shape, "dtype": dtype, "ms and ratio": rows})
-    if not args.quick:
-        print(save("scan", {"results": results}))
+            if not args.quick:
+                merge("scan", [{"shape": shape, "dtype": dtype, "ms and ratio": rows}])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ python benchmarks/selective_scan.py --quick         two rounds
 import argparse
 import statistics
 
-from common import allocated, interleave, pin, ratio, resident, save, show
+from common import allocated, interleave, merge, pin, ratio, resident, show
 
 pin()  # before anything that reads its number of threads when it is loaded
 
@@ -117,15 +117,15 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
     parser.add_argument("--shapes", nargs="+", type=int, default=range(4), help="which of the four")
+    parser.add_argument("--seconds", type=float, default=40, help="a table, once three rounds ran")
     args = parser.parse_args()
-    results = []
+    rounds, seconds = (3, 5) if args.quick else (11, args.seconds)
     for dtype in args.dtypes:
         for i in args.shapes:
-            rounds, seconds = (3, 5) if args.quick else (11, 40)
-            results.append(measure(SHAPES[i], dtype, rounds, seconds))
-            report(results[-1])
-    if not args.quick:
-        print(save("selective_scan", {"results": results}))
+            result = measure(SHAPES[i], dtype, rounds, seconds)
+            report(result)
+            if not args.quick:
+                print(merge("selective_scan", [result]))
 
 
 if __name__ == "__main__":
