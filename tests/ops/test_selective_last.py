@@ -122,10 +122,18 @@ def test_arguments_that_do_not_fit_are_named(change, message):
 
 
 @pytest.mark.parametrize("dtype, age", [(np.float32, 80.0), (np.float64, 700.0)])
-def test_what_is_small_but_normal_is_not_left_out(dtype, age):
+def test_what_is_small_but_normal_is_not_left_out(monkeypatch, dtype, age):
+    monkeypatch.setattr(module, "BLOCK", 1)  # a block each, so that it is judged by its own age
     u, delta = np.zeros((1, 2, 1), dtype), np.zeros((1, 2, 1), dtype)
     u[0, 0], delta[0] = 1, [[1], [age]]
     one = np.ones((1, 2, 1), dtype)
     y, _ = selective_scan_last(u, delta, -one[0, :1], one, one[:, 0], np.array([1]))
     # The rounding of the exponent, age * eps, is that of the result, relatively.
     np.testing.assert_allclose(y[0, 0], np.exp(-age), rtol=4 * age * np.finfo(dtype).eps)
+
+
+def test_an_old_position_does_not_take_the_young_ones_of_its_block_along():
+    one = np.ones((1, 2, 1))
+    delta = np.array([[[1.0], [2000.0]]])  # the first position is 2000 old, the second 0
+    y, _ = selective_scan_last(one, delta, -one[0, :1], one, one[:, 0], np.array([1]))
+    assert y[0, 0] == 2000
