@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.models.helpers import random_echo
 
 from minimamba.blocks.bidirectional import (
     bidirectional,
@@ -15,6 +14,7 @@ from minimamba.blocks.residual import dropped_residual_norm, residual_norm
 from minimamba.blocks.sequence import at, at_backward, flip_valid, flip_window
 from minimamba.ops.norm import NormParams, layer_norm
 from minimamba.trees import tree_leaves
+from tests.models.helpers import random_echo
 
 LENGTHS = np.array([7, 1, 4, 7, 6])
 X = np.random.default_rng(0).normal(size=(5, 7, 4))

@@ -71,7 +71,7 @@ def test_states_that_are_left_out_were_below_the_smallest_normal_number(monkeypa
 
 
 def test_some_states_are_really_left_out(monkeypatch):
-    (u, delta, A, *_), last = draw(3, l=60, n=7, speed=30.0)
+    (u, _, A, *_), last = draw(3, l=60, n=7, speed=30.0)
     A = A * np.arange(1, 8)
     monkeypatch.setattr(module, "BLOCK", 21)
     ahead = np.cumsum(np.ones_like(u), axis=1)[:, ::-1] - 1
