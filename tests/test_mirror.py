@@ -43,9 +43,11 @@ NO_OPS = {
     "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
 }
 # Modules that are tested through the op they are the inside of.
-INSIDE = {"ops.selective_blocks"}
+INSIDE = {"ops.selective_blocks", "ops.selective_step"}
 # Ops that the tutorials of their equations do not import.
 NO_LESSON = {
+    "mamba_last": "mamba at one row; tutorial 07 derives its closed form",
+    "impulse_response_dense": "tutorial 05 shows the diagonal system; this is its dense sibling",
     "bidirectional_read": "bidirectional at one row; tutorial 07 derives it, 11 uses echo_encode",
     "echo_block_read": "echo_block at one row; tutorial 07 derives it, 11 uses echo_encode",
     "gelu_tanh": "an approximation that other models use; tutorial 00 derives the exact one",

@@ -20,6 +20,8 @@ from minimamba.ops.discretize_dense import (
     bilinear_dense_backward,
     euler_dense,
     euler_dense_backward,
+    matrix_exp,
+    matrix_exp_backward,
     zoh_dense,
     zoh_dense_backward,
 )
@@ -104,6 +106,10 @@ def draw_dense(rng, s):
     return normal(rng, s.n, s.n) - np.eye(s.n), normal(rng, s.n, s.d)
 
 
+def draw_square(rng, s):
+    return (normal(rng, s.n, s.n),)
+
+
 def draw_system(rng, s):
     return tuple(scale * normal(rng, s.e, s.n) for scale in (0.4, 1, 1))
 
@@ -150,6 +156,7 @@ CASES = [
     Case("selective_scan-bare", bare, bare_backward, draw_bare, (0, 1, 3, 4)),
     *[Case(f.__name__, f, g, draw_discrete, (0, 2)) for f, g in DISCRETE],
     *[Case(f"{f.__name__}-constant", f, g, draw_constant) for f, g in DISCRETE],
+    Case("matrix_exp", lambda X: (matrix_exp(X), X), matrix_exp_backward, draw_square),
     *[Case(f.__name__, *dense(f, g), draw_dense) for f, g in DENSE],
     Case(
         "impulse_response",
