@@ -190,7 +190,9 @@ class Tracking:
         """Values and radii of h_t = a_t h_{t-1} + b_t, Eq. (3.7).
 
         With M_t = |a_t| M_{t-1} + |b_t| the radius is what the scan of magnitudes gains when every
-        factor is inflated by its own error and by one product and one addition rounding.
+        factor is inflated by its own error and by one product and one addition rounding. What
+        underflows is carried along without decay: a product of decays may underflow before it is
+        applied to a state.
         """
         p, l = self.p, b.shape[1]
         q = p.q if p.q is not None else int(np.ceil(np.log2(max(l, 1)))) + 2
@@ -198,16 +200,18 @@ class Tracking:
         step = product + p.u + product * p.u  # (1 + product)(1 + u) - 1, which would round to 0
         later = np.expm1(q * np.log1p(p.u))
         h, E, M = h0.v, h0.e, np.abs(h0.v)
+        S, U = M, np.zeros_like(M)  # magnitudes and underflows, never damped
         v, e = np.empty(b.shape, np.result_type(a.v, b.v, h)), np.empty(b.shape)
         blur = self._segment_sums(a.v)
         for t in reversed(range(l)) if reverse else range(l):
             size, err = np.abs(a.v[:, t]), a.e[:, t]
             drive = np.abs(b.v[:, t])
             E = (size + err) * (1 + step) * E + (err * (1 + step) + size * step) * M
-            E = E + b.e[:, t] + later * (drive + b.e[:, t]) + 2 * p.tiny * (1 + M)
-            M = size * M + drive
+            E = E + b.e[:, t] + later * (drive + b.e[:, t])
+            M, S = size * M + drive, np.maximum(1, size) * S + drive
+            U = np.maximum(1, size) * U + 2 * p.tiny * (1 + S)
             h = a.v[:, t] * h + b.v[:, t]
-            v[:, t], e[:, t] = h, E + (blur[:, t] * (M + E) if p.segsum else 0)
+            v[:, t], e[:, t] = h, E + U + (blur[:, t] * (M + E) if p.segsum else 0)
         return self._track(v, e)
 
     def _segment_sums(self, a):

@@ -270,3 +270,12 @@ def test_read_only_and_strided_arrays_are_taken_and_left_alone(schedule):
 
 def test_the_module_offers_the_schedules_and_the_operator():
     assert {"combine", "identity", "work_and_depth"} <= set(module.__all__)
+
+
+@pytest.mark.parametrize("schedule", [sequential, hillis_steele, blelloch, chunked(4)])
+def test_a_product_of_decays_may_underflow_before_it_meets_a_large_state(schedule):
+    a = np.array([[1, 1.3e-20, 1.7e-21, 1]], np.float32)
+    b, h0 = np.zeros_like(a), np.array([3e30], np.float32)
+    exact = h0 * np.cumprod(a.astype(np.float64), axis=1)
+    h, _ = recurrence(a, b, h0, schedule)
+    assert (np.abs(h - exact) <= recurrence_bound(a, b, h0, np.float32)).all()
