@@ -3,7 +3,7 @@
 PYTHON ?= python3
 GPU ?= gpu-cuda12
 RUN = .venv/bin/python
-VENV = @$(PYTHON) tools/venv.py
+VENV = @$(PYTHON) .ci/venv.py
 
 # One thread each: small arrays run no slower, and times do not depend on the machine's other work.
 OMP_NUM_THREADS ?= 1
@@ -34,7 +34,7 @@ lint:
 
 notebooks:  ## write tutorials/*.ipynb anew from tutorials/source/*.md
 	$(VENV) test
-	@$(RUN) tools/notebooks.py
+	@$(RUN) .ci/notebooks.py
 
 tutorials:  ## open the course in JupyterLab
 	$(VENV) tutorials
@@ -42,7 +42,7 @@ tutorials:  ## open the course in JupyterLab
 
 docs:  ## build the site: docs/_build/html/index.html
 	$(VENV) docs
-	@$(RUN) tools/mathjax.py
+	@$(RUN) .ci/mathjax.py
 	@$(RUN) -m sphinx -W --keep-going -q -E -a -c docs . docs/_build/html
 	@echo "open docs/_build/html/index.html"
 

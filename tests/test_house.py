@@ -46,7 +46,7 @@ def copy_house(tmp_path):
     """Copy what `make` needs below a folder with a space in its name."""
     house = tmp_path / "a path with spaces"
     house.mkdir()
-    shutil.copytree(ROOT / "tools", house / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / ".ci", house / ".ci", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, house / name)
     (house / "minimamba").mkdir()
@@ -55,8 +55,8 @@ def copy_house(tmp_path):
 
 
 def bring_up(house, **environment):
-    """Run tools/venv.py with nothing but the given environment."""
-    command = [sys.executable, "tools/venv.py", "base"]
+    """Run .ci/venv.py with nothing but the given environment."""
+    command = [sys.executable, ".ci/venv.py", "base"]
     return subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True)
 
 
@@ -68,7 +68,7 @@ def test_a_fresh_stamp_needs_no_network_and_no_path(tmp_path):
         [
             sys.executable,
             "-c",
-            "import runpy; print(runpy.run_path('tools/venv.py')['stamp_text']())",
+            "import runpy; print(runpy.run_path('.ci/venv.py')['stamp_text']())",
         ],
         cwd=house,
         capture_output=True,
@@ -95,14 +95,14 @@ def test_no_network_is_one_sentence(tmp_path):
 
 
 def test_an_old_python_gets_a_sentence_and_the_file_parses_for_it(tmp_path):
-    source = (ROOT / "tools" / "venv.py").read_text()
+    source = (ROOT / ".ci" / "venv.py").read_text()
     compile(source, "venv.py", "exec", flags=0, dont_inherit=True)
     assert "match " not in source and ":=" not in source
     old = source.replace("sys.version_info >= OLDEST", "False")
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "venv.py").write_text(old)
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "venv.py").write_text(old)
     done = subprocess.run(
-        [sys.executable, "tools/venv.py"],
+        [sys.executable, ".ci/venv.py"],
         cwd=tmp_path,
         env={"PATH": ""},
         capture_output=True,

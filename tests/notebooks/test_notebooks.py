@@ -13,7 +13,7 @@ from minimamba import ops
 from minimamba.check import Exercise
 from tests.notebooks.runner import TUTORIALS, load, notebooks, run, tags
 
-sys.path.insert(0, str(TUTORIALS.parent / "tools"))
+sys.path.insert(0, str(TUTORIALS.parent / ".ci"))
 from notebooks import sources, stale
 
 NOTEBOOKS = [pytest.param(path, id=path.stem) for path in notebooks()]

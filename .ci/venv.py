@@ -1,4 +1,4 @@
-"""Make `.venv` with one extra installed, once: `python3 tools/venv.py test`.
+"""Make `.venv` with one extra installed, once: `python3 .ci/venv.py test`.
 
 Standard library only, and written so that an old Python gets a sentence instead of a SyntaxError.
 A stamp for each extra holds the hash of pyproject.toml and the Python version: with the stamp in
