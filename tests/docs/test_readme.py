@@ -79,6 +79,8 @@ def results():
     for folder in ("docs/results", "benchmarks/results"):
         for path in (ROOT / folder).rglob("*.json"):
             collect(json.loads(path.read_text()))
+        for path in (ROOT / folder).rglob("*.jsonl"):
+            collect([json.loads(line) for line in path.read_text().splitlines()])
     return found
 
 
