@@ -159,8 +159,8 @@ def main():
     for b, l in SIZES[:1] if args.quick else SIZES:
         results.append(measure(b, l, *((3, 5) if args.quick else (9, 90))))
         report(results[-1])
-    if not args.quick:
-        print(save("training_step", {"results": results}))
+        if not args.quick:
+            save("training_step", {"results": results})  # the largest size takes minutes
 
 
 if __name__ == "__main__":
