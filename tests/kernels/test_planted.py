@@ -138,8 +138,8 @@ PLANTED = {
         "float before[S], h[T][S], a[T][S];\nfor (int s = 0; s < S; ++s) q[s] = 0.0f;",
     ),
     "dB and dC taken for each other": (
-        "lane % (2 * S) < S ? dB : dC",
-        "lane % S < S / 2 ? dB : dC",
+        "j % (2 * S) < S ? dB : dC",
+        "j % (2 * S) < S ? dC : dB",
     ),
     "the fold one lane short": ("    fold<2, 1>(v, lane);\n", ""),
     "the skip forgotten in du": ("fmaf(gb, dt, skip * d)", "gb * dt"),
