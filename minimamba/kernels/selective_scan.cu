@@ -8,12 +8,12 @@
 // registers; (4) all threads add the warps' shares of C h, then skip, gate, store.
 // Every K steps the state is kept in `checkpoint` (b, ceil(l/K), n, e), for the backward pass.
 
-// 16 warps on a multiprocessor hide the memory, and leave 128 registers to a thread; Blackwell
-// works on pairs of registers and needs a few more: 12 warps.
+// 16 warps on a multiprocessor hide the memory, and leave 128 registers to a thread.  Eight states a
+// lane need a few more, and so does Blackwell, which works on pairs of registers: 12 warps.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 constexpr int RESIDENT = 384 / THREADS;
 #else
-constexpr int RESIDENT = 512 / THREADS;
+constexpr int RESIDENT = (S > 4 ? 384 : 512) / THREADS;
 #endif
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delta, const float *__restrict__ A,
@@ -38,6 +38,7 @@ selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delt
     const long long first = ((long long)p.b * l + p.begin + w) * e + p.d, row = ((long long)p.b * l + p.begin) * N;
     u += first, delta += first, y += first, B += row, C += row;
     if (z) z += first;
+    if (checkpoint) checkpoint += (((long long)p.b * ((l + K - 1) / K) + p.begin / K) * N + w * S) * e + p.d;
 
     io_t next_u[ROWS], next_delta[ROWS], next_z[ROWS] = {};
     Vec next_B[LOADS], next_C[LOADS];
@@ -78,10 +79,10 @@ selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delt
 
         for (int k = 0; k < T && k < left; k += K) {
             if (checkpoint && p.live) {
-                float *to = checkpoint + (((long long)p.b * ((l + K - 1) / K) + (t0 + k) / K) * N + w * S) * e + p.d;
 #pragma unroll
                 for (int s = 0; s < S; ++s)
-                    if (w * S + s < N) to[(long long)s * e] = h[s];
+                    if (w * S + s < N) checkpoint[s * e] = h[s];
+                checkpoint += N * e;
             }
 #pragma unroll
             for (int i = 0; i < K; ++i) {
