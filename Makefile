@@ -58,8 +58,7 @@ test-peers:  ## compare with PyTorch, transformers, mambapy and JAX, which it in
 gpu-check:  ## on a machine with a GPU: the same tests through CuPy (GPU=gpu-cuda13 for CUDA 13)
 	$(VENV) test
 	$(VENV) $(GPU)
-	@$(RUN) -m minimamba info
-	@$(RUN) -m pytest tests/kernels
+	@$(RUN) -m benchmarks.gpu_check
 
 clean:  ## remove what the other targets made
 	rm -rf .venv docs/_build .pytest_cache .ruff_cache build *.egg-info
