@@ -177,6 +177,14 @@ def test_every_gradient_is_the_derivative(outer, inner, flip, read):
     assert error < 1e-10, path
 
 
+def test_every_gradient_is_the_derivative_of_three_layers_with_dropout():
+    params, rows = random_echo(11, length=6, outer=3), random_rows(6, [6, 1, 4], 6)
+    loss = lambda p: echo_loss(*rows, p, 0.3, np.random.default_rng(12))  # noqa: E731
+    grads = echo_loss_backward(loss(params)[1])
+    error, path = worst_leaf_error(lambda p: loss(p)[0], params, grads)
+    assert error < 1e-10, path
+
+
 def test_the_padding_row_gets_a_gradient_from_the_scores_only():
     params = random_echo(8, length=4)
     item_seq, lengths, target = random_rows(4, [2, 3], 4)
