@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Callable
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 
 SEEDS = range(5)
+NUMBERS = "biufc"  # the kinds of dtype that hold numbers
 OPERATIONS = 64  # roundings granted on the longest path through an exercise
 
 
@@ -97,7 +99,8 @@ def _complaint(function, arguments, exercise):
         return f"returned nothing; is the `return` missing?\n  Hint: {exercise.hint}"
     if not _same(given, arguments):
         return "changed its arguments in place.\n  Hint: work on a copy."
-    wanted, got = _outputs(exercise.reference(*arguments)), _outputs(answer)
+    wanted = _outputs(exercise.reference(*arguments))
+    got = _outputs([answer] if len(wanted) == 1 and isinstance(answer, list) else answer)
     allowed = _allowed(exercise, arguments, wanted)
     difference = _difference(got, wanted, allowed)
     if difference is None:
@@ -109,12 +112,14 @@ def _complaint(function, arguments, exercise):
 def _difference(got, wanted, allowed):
     """Compare in the order in which a reader should look: shape, dtype, finite, pattern, value."""
     if len(got) != len(wanted):
-        return f"gave {len(got)} arrays where {len(wanted)} are wanted."
+        return f"the number of outputs is {len(got)}, not {len(wanted)}."
     for number, (g, w, tolerance) in enumerate(zip(got, wanted, allowed, strict=True)):
         name = f"output {number + 1}: " if len(wanted) > 1 else ""
+        if g.dtype.kind not in NUMBERS:
+            return f"{name}not numbers where an array of shape {w.shape} is wanted."
         if g.shape != w.shape:
             return f"{name}shape {g.shape} where {w.shape} is wanted."
-        if g.dtype.kind not in "biufc" or (g.ndim and g.dtype != w.dtype):
+        if g.ndim and g.dtype != w.dtype:
             return f"{name}dtype {g.dtype} where {w.dtype} is wanted."
         if not np.isfinite(g).all():
             return f"{name}{np.size(g) - np.isfinite(g).sum()} of {g.size} values are not finite."
@@ -125,8 +130,14 @@ def _difference(got, wanted, allowed):
         at = f"at index [{', '.join(map(str, worst))}] " if worst else ""
         if w[worst] == 0:
             return f"{name}{at}the value must be zero and is {g[worst]:.6g}."
-        return f"{name}{at}you have {g[worst]:.6g} and {w[worst]:.6g} is wanted."
+        return f"{name}{at}you have {_apart(g[worst], w[worst])} is wanted."
     return None
+
+
+def _apart(one, other):
+    """Write two different numbers with as many digits as it takes to see that they differ."""
+    pairs = [[f"{x:.{digits}g}" for x in (one, other)] for digits in (6, 10, 14, 17)]
+    return " and ".join(next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1]))
 
 
 def _diagnose(got, wanted, allowed, arguments, exercise):
@@ -136,13 +147,27 @@ def _diagnose(got, wanted, allowed, arguments, exercise):
             wrong = _outputs(mistake.wrong(*copy.deepcopy(arguments)))
         if _match(got, wrong, allowed):
             return mistake.hint
+    if len(got) != len(wanted):
+        first = _difference(got[: len(wanted)], wanted, allowed) is None
+        return "what comes first is right; return nothing else." if first else exercise.hint
+    for order in permutations(range(len(got))):
+        if _difference([got[i] for i in order], wanted, allowed) is None:
+            return "the outputs are right but for their order."
     for hint, change in COMMON:
         try:
-            if _difference(got, [change(w) for w in wanted], allowed) is None:
+            if all(map(_same_but_for(change), got, wanted, allowed)):
                 return hint
         except (ValueError, IndexError):
             continue
     return exercise.hint
+
+
+def _same_but_for(change):
+    """Return a test of one output: right, or right but for a change."""
+    return lambda g, w, tolerance: (
+        _difference([g], [w], [tolerance]) is None
+        or _difference([g], [change(w)], [tolerance]) is None
+    )
 
 
 COMMON = (
@@ -158,16 +183,24 @@ COMMON = (
 
 def _outputs(answer):
     """Return the arrays of an answer as a list."""
-    many = isinstance(answer, tuple | list) and not np.isscalar(answer)
-    return [np.asarray(a) for a in (answer if many else (answer,))]
+    return [_as_array(a) for a in (answer if isinstance(answer, tuple | list) else (answer,))]
+
+
+def _as_array(value):
+    """Return an array, of objects where numbers cannot be made of the value."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        return np.asarray(None)
 
 
 def _match(got, wrong, allowed):
     """Whether an answer has the numbers of a known mistake, infinities included."""
-    if [g.shape for g in got] != [w.shape for w in wrong]:
+    if [g.shape for g in got] != [w.shape for w in wrong] or len(got) != len(allowed):
         return False
     return all(
-        np.isclose(g, w, rtol=1e-12, atol=np.max(2 * a, initial=0.0), equal_nan=True).all()
+        g.dtype.kind in NUMBERS
+        and np.isclose(g, w, rtol=1e-12, atol=np.max(2 * a, initial=0.0), equal_nan=True).all()
         for g, w, a in zip(got, wrong, allowed, strict=True)
     )
 

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -44,7 +45,11 @@ def spoil(a, b):
         (lambda a, b: (a - b)[0], "shape (5,) where (2, 5) is wanted"),
         (lambda a, b: (a - b).astype(np.float32), "dtype float32 where float64"),
         (lambda a, b: (a - b) / np.zeros_like(a), "10 of 10 values are not finite"),
-        (lambda a, b: (a - b, a), "gave 2 arrays where 1 are wanted"),
+        (lambda a, b: (a - b, a), "the number of outputs is 2, not 1"),
+        (lambda a, b: (a - b, (a, [b])), "what comes first is right"),
+        (lambda a, b: list((a - b).T), "shape (5, 2) where (2, 5) is wanted"),
+        (lambda a, b: [a, [b]], "not numbers where an array of shape (2, 5) is wanted"),
+        (lambda a, b: iter(a - b), "not numbers where an array of shape (2, 5) is wanted"),
         (lambda a, b: a + b, "Hint: b is added"),
         (lambda a, b: b - a, "Hint: the two are swapped"),
         (lambda a, b: 2 * (a - b), "Hint: the answer is twice the right one"),
@@ -68,6 +73,35 @@ def test_the_worst_index_is_shown():
         return out
 
     assert "at index [1, 3] you have" in str(grade(almost, DOUBLE))
+
+
+def test_two_numbers_are_shown_with_the_digits_that_tell_them_apart():
+    message = str(grade(lambda a, b: (a - b) * (1 + 1e-11), DOUBLE))
+    one, other = re.search(r"you have (\S+) and (\S+) is wanted", message).groups()
+    assert one != other
+
+
+PARTS = Exercise("Parts", lambda a, b: (a + b, a - b), draw, "add and subtract", DOUBLE.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("yours", "words"),
+    [
+        (lambda a, b: (a - b, a + b), "right but for their order"),
+        (lambda a, b: (a + b, b - a), "output 2: at index"),
+        (lambda a, b: (a + b, b - a), "right but for its sign"),
+        (lambda a, b: (a + b, None), "output 2: not numbers"),
+        (lambda a, b: (a + b, "a - b"), "output 2: not numbers"),
+        (lambda a, b: a + b, "the number of outputs is 1, not 2.\n  Hint: add and"),
+    ],
+)
+def test_one_of_several_outputs_is_named(yours, words):
+    assert words in str(grade(yours, PARTS))
+
+
+def test_lists_are_arrays():
+    assert grade(lambda a, b: (a - b).tolist(), DOUBLE)
+    assert grade(lambda a, b: [(a + b).tolist(), a - b], PARTS)
 
 
 def test_a_right_answer_passes_whatever_its_order_of_rounding():
