@@ -43,6 +43,25 @@ zoh = Exercise(
                 library_zoh(delta, A, B)[1] / delta[..., None],
             ),
         ),
+        Mistake(
+            "A_bar is Euler's, 1 + delta A, beside a B_bar that is right.",
+            lambda delta, A, B: (euler(delta, A, B)[0], library_zoh(delta, A, B)[1]),
+        ),
+        Mistake(
+            "B_bar lacks the factor B.",
+            lambda delta, A, B: library_zoh(delta, A, np.ones_like(B))[:2],
+        ),
+        Mistake(
+            "B_bar lacks the division by A, the integral of exp(A t).",
+            lambda delta, A, B: (
+                library_zoh(delta, A, B)[0],
+                library_zoh(delta, A, B)[1] * A,
+            ),
+        ),
+        Mistake(
+            "the sign of A is turned: exp(delta A) fades where A is negative.",
+            lambda delta, A, B: library_zoh(delta, -A, B)[:2],
+        ),
     ),
 )
 
@@ -66,9 +85,23 @@ phi1 = Exercise(
             "exp(x) - 1 loses its digits for small x (and 0 / 0 is not a number): use np.expm1.",
             lambda x: (np.exp(x) - 1) / x,
         ),
+        Mistake(
+            "0 is right now, but exp(x) - 1 loses its digits for small x: use np.expm1.",
+            lambda x: np.where(x == 0, 1.0, (np.exp(x) - 1) / np.where(x == 0, 1.0, x)),
+        ),
+        Mistake(
+            "phi_1(0) is 1, the limit, not 0.",
+            lambda x: np.where(x == 0, 0.0, library_phi1(x)),
+        ),
+        Mistake("this is exp(x) - 1: the division by x is missing.", np.expm1),
     ),
     lambda x: (8 * np.finfo(float).eps * np.abs(library_phi1(x)),),
 )
+
+
+def _terms(dA_bar, dB_bar, delta, A, B):
+    """Return what the sum over the states adds up, Eq. (2.8)."""
+    return (dA_bar * A + dB_bar * B[..., None, :]) * np.exp(delta[..., None] * A)
 
 
 def _step_gradient(dA_bar, dB_bar, delta, A, B):
@@ -95,6 +128,30 @@ step_gradient = Exercise(
                 dA_bar * A * np.exp(delta[..., None] * A) + dB_bar * B[..., None, :]
             ).sum(-1),
         ),
+        Mistake(
+            "phi_1 depends on delta too: its slope is missing in the second term.",
+            lambda dA_bar, dB_bar, delta, A, B: (
+                dA_bar * A * np.exp(delta[..., None] * A)
+                + dB_bar * B[..., None, :] * library_phi1(delta[..., None] * A)
+            ).sum(-1),
+        ),
+        Mistake(
+            "this is the slope of Euler's rule: the exponential is missing.",
+            lambda dA_bar, dB_bar, delta, A, B: (dA_bar * A + dB_bar * B[..., None, :]).sum(-1),
+        ),
+        Mistake(
+            "the slope of exp(delta A) by delta is A exp(delta A): the factor A is missing.",
+            lambda dA_bar, dB_bar, delta, A, B: _terms(dA_bar / A, dB_bar, delta, A, B).sum(-1),
+        ),
+        Mistake("all states share the step: sum over the last axis.", _terms),
+        Mistake(
+            "the states are averaged; a gradient of what they share is their sum.",
+            lambda *arguments: _terms(*arguments).mean(axis=-1),
+        ),
+        Mistake(
+            "the sum runs over the channels; the step is shared by the states, the last axis.",
+            lambda *arguments: _terms(*arguments).sum(axis=2),
+        ),
     ),
 )
 
@@ -115,6 +172,15 @@ largest_euler_step = Exercise(
         Mistake(
             "at half of this step there is no overshoot, but the edge of stability is at twice it.",
             lambda A: -A.real / np.abs(A) ** 2,
+        ),
+        Mistake(
+            "A**2 is a complex number; |A|^2 is the square of np.abs(A).",
+            lambda A: -2 * A.real / A**2,
+        ),
+        Mistake("a step is a real number; -2 / A is right for a real A only.", lambda A: -2 / A),
+        Mistake(
+            "|1 + delta A|^2 - 1 = delta (2 Re A + delta |A|^2): the square of |A| is missing.",
+            lambda A: -2 * A.real / np.abs(A),
         ),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minimamba.check.grade import Exercise, Mistake
-from minimamba.ops.elementwise import sigmoid, silu, silu_backward, softplus
+from minimamba.ops.elementwise import sigmoid, sigmoid_backward, silu, silu_backward, softplus
 from minimamba.ops.linear import LinearParams, linear, linear_backward
 
 
@@ -27,6 +27,15 @@ def _not_transposed(dy, x, weight):
     return (dy @ weight, *_linear_gradients(dy, x, weight)[1:])
 
 
+def _per_sequence(dy, x, weight):
+    dx, _, dbias = _linear_gradients(dy, x, weight)
+    return dx, x.transpose(0, 2, 1) @ dy, dbias
+
+
+def _bias_with(shrink):
+    return lambda dy, x, weight: (*_linear_gradients(dy, x, weight)[:2], shrink(dy))
+
+
 def _averaged(dy, x, weight):
     dx, dweight, dbias = _linear_gradients(dy, x, weight)
     rows = x.shape[0] * x.shape[1]
@@ -42,12 +51,33 @@ linear_gradients = Exercise(
         Mistake("the operands of dW are swapped: it is x^T dy, not dy^T x.", _swapped),
         Mistake("dx needs the transpose of the weight: dy W^T, Eq. (0.7).", _not_transposed),
         Mistake("the rows are averaged; a gradient of a shared weight is their sum.", _averaged),
+        Mistake(
+            "dbias is averaged over the rows; it is their sum.",
+            _bias_with(lambda dy: dy.mean(axis=(0, 1))),
+        ),
+        Mistake(
+            "dW is one for each sequence; all sequences share the weight: sum over the batch too.",
+            _per_sequence,
+        ),
+        Mistake(
+            "dbias is summed over the batch only; it is used at every time as well.",
+            _bias_with(lambda dy: dy.sum(axis=0)),
+        ),
+        Mistake(
+            "dbias is summed over time only; every sequence uses the same bias.",
+            _bias_with(lambda dy: dy.sum(axis=1)),
+        ),
+        Mistake(
+            "dbias is summed over the channels; the bias has one number for each of them.",
+            _bias_with(lambda dy: dy.sum(axis=-1)),
+        ),
     ),
 )
 
 
 def _draw_far(rng):
-    return (np.concatenate([[-800.0, -40.0, 0.0, 40.0, 800.0], rng.normal(size=4)]),)
+    between = rng.uniform(-36, 36, size=8)  # where shortcuts fail
+    return (np.concatenate([[-800.0, -40.0, 0.0, 40.0, 800.0, 20.1], between]),)
 
 
 def _relative(reference):
@@ -69,9 +99,19 @@ stable_softplus = Exercise(
             "1 + exp(-40) is 1 in float64, so its logarithm is lost: use np.log1p.",
             lambda x: np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x))),
         ),
+        Mistake(
+            "beyond a threshold of 20 there is still exp(-20) = 2e-9 to add to x.",
+            lambda x: np.where(x > 20, x, np.log1p(np.exp(x))),
+        ),
+        Mistake("this is max(x, 0), without its smooth corner.", lambda x: np.maximum(x, 0)),
+        Mistake("this is the slope, sigmoid(x).", lambda x: sigmoid(x)[0]),
     ),
     _relative(lambda x: softplus(x)[0]),
 )
+
+
+def _sigmoid_slope(x):
+    return sigmoid_backward(np.ones_like(x), sigmoid(x)[1])
 
 
 silu_gradient = Exercise(
@@ -80,7 +120,20 @@ silu_gradient = Exercise(
     lambda rng: (rng.normal(size=(2, 5)), rng.normal(size=(2, 5))),
     "silu is a product, x times sigmoid(x): differentiate both factors, Eq. (0.8).",
     (
-        Mistake("only one factor is differentiated.", lambda dy, x: dy * sigmoid(x)[0]),
+        Mistake(
+            "x is differentiated and sigmoid(x) is not: a term is missing.",
+            lambda dy, x: dy * sigmoid(x)[0],
+        ),
+        Mistake(
+            "sigmoid(x) is differentiated and x is not: a term is missing.",
+            lambda dy, x: dy * x * _sigmoid_slope(x),
+        ),
+        Mistake("this is the slope of sigmoid, without x.", lambda dy, x: dy * _sigmoid_slope(x)),
+        Mistake("this is dy times silu itself, not its slope.", lambda dy, x: dy * silu(x)[0]),
+        Mistake(
+            "the slope of the sigmoid is s (1 - s), not s s.",
+            lambda dy, x: dy * sigmoid(x)[0] * (1 + x * sigmoid(x)[0]),
+        ),
         Mistake(
             "this is the local slope; it must be multiplied by dy, which arrives from outside.",
             lambda dy, x: silu_backward(np.ones_like(dy), silu(x)[1]),
@@ -89,28 +142,36 @@ silu_gradient = Exercise(
 )
 
 
-def _cube(x):
-    return x**3 + 2 * x
+def _cubes(x):
+    return x**3 * x.sum()  # every output depends on every input
 
 
-def _draw_point(rng):
-    return _cube, rng.normal(size=4), rng.normal(size=4)
+def _tangent(f, x, v):
+    return 3 * x**2 * v * x.sum() + x**3 * v.sum()
+
+
+def _tangent_size(f, x, v):
+    return 1e-13 * (3 * x**2 * np.abs(v) * np.abs(x).sum() + np.abs(x) ** 3 * np.abs(v).sum())
 
 
 complex_step = Exercise(
     "The complex step",
-    lambda f, x, v: (3 * x**2 + 2) * v,
-    _draw_point,
-    "evaluate f at x + 1j * step * v with a tiny step, and look at the imaginary part, Eq. (0.5).",
+    _tangent,
+    lambda rng: (_cubes, rng.normal(size=4), rng.normal(size=4)),
+    "not a difference: Eq. (0.5), the imaginary part of f(x + 1j * step * v), the step tiny.",
     (
         Mistake("the real part is f(x) itself; the tangent is in the imaginary part.",
                 lambda f, x, v: f(x)),
         Mistake("this is the tangent of a direction of ones: v is left out.",
-                lambda f, x, v: 3 * x**2 + 2),
-        Mistake("the imaginary part must be divided by the step.",
-                lambda f, x, v: (3 * x**2 + 2) * v * 1e-30),
+                lambda f, x, v: _tangent(f, x, np.ones_like(v))),
+        Mistake("v must move x inside of f: x[0] moves every output, not only the first.",
+                lambda f, x, v: v * _tangent(f, x, np.ones_like(v))),
+        Mistake("nothing is left: divide the imaginary part by the step, and give the step its 1j.",
+                lambda f, x, v: 0 * x),
+        Mistake("this is x + 1j * v, a step of 1; only a tiny one is exact.",
+                lambda f, x, v: f(x + 1j * v).imag),
     ),
-    lambda f, x, v: (1e-13 * np.abs((3 * x**2 + 2) * v),),
+    lambda *arguments: (_tangent_size(*arguments),),
 )  # fmt: skip
 
 
@@ -128,5 +189,9 @@ cumsum_adjoint = Exercise(
                 lambda dy: np.cumsum(dy, axis=1)),
         Mistake("a flip is missing: turn the result back into the order of time.",
                 lambda dy: _from_the_end(dy)[:, ::-1]),
+        Mistake("the sum begins one step late: x_s enters y_s itself, too.",
+                lambda dy: _from_the_end(dy) - dy),
+        Mistake("this sums over the batch; time is axis 1.",
+                lambda dy: np.cumsum(dy[::-1], axis=0)[::-1]),
     ),
 )  # fmt: skip
