@@ -26,6 +26,7 @@ from minimamba.trees import tree_leaves
 from tests.models.helpers import worst_leaf_error
 
 TINY = "tests/golden/hf_mamba_tiny"
+EPS = 0.3  # no default, so that a norm which forgets it is far off
 
 
 def to_entries(params):
@@ -54,7 +55,7 @@ def random_lm(tied, bias, conv_bias=True, **sizes):
         layers.append(LMLayerParams(RMSNormParams(rng.normal(size=d)), p))
     head = None if tied else rng.normal(size=(v, d))
     norm_f = RMSNormParams(rng.normal(size=d))
-    return MambaLM(LMParams(rng.normal(size=(v, d)), tuple(layers), norm_f, head), 1e-5)
+    return MambaLM(LMParams(rng.normal(size=(v, d)), tuple(layers), norm_f, head), EPS)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_segment_of_many_tokens_continues_from_the_states():
 def write(folder, params, **changes):
     config = {
         "model_type": "mamba", "hidden_size": 4, "num_hidden_layers": 2,
-        "layer_norm_epsilon": 1e-5, "tie_word_embeddings": params.lm_head is None,
+        "layer_norm_epsilon": EPS, "tie_word_embeddings": params.lm_head is None,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config | changes))
     save_state_dict(folder / "model.safetensors", to_entries(params))
@@ -130,6 +131,7 @@ def test_a_folder_gives_the_weights_back(tmp_path, variant):
     model = random_lm(**variant)
     write(tmp_path, model.params)
     again = load_pretrained(tmp_path)
+    assert again.eps == EPS
     for (path, one), (other, two) in zip(
         tree_leaves(model.params), tree_leaves(again.params), strict=True
     ):
