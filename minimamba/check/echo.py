@@ -5,12 +5,20 @@ import numpy as np
 from minimamba.blocks.sequence import flip_valid as library_flip_valid
 from minimamba.blocks.sequence import flip_window
 from minimamba.check.grade import Exercise, Mistake
-from minimamba.ops.embedding import embedding, embedding_backward
+from minimamba.check.scores import dlogits, table_gradient
 from minimamba.ops.glu import GLUParams, glu, glu_backward
 from minimamba.ops.linear import LinearParams
-from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minimamba.ops.norm import NormParams, layer_norm, layer_norm_backward
 from minimamba.ops.recurrence import recurrence
+
+__all__ = [
+    "anticausal",
+    "dlogits",
+    "flip_valid",
+    "glu_gradients",
+    "norm_gradient",
+    "table_gradient",
+]
 
 
 def _draw_norm(rng):
@@ -23,14 +31,14 @@ def _norm_gradient(dy, x, weight):
     return layer_norm_backward(dy, cache)[0]
 
 
-def _norm_part(keep_mean, keep_scale):
-    """Return the gradient of a layer norm with some of its terms left out."""
+def _norm_part(mean=1, scale=1, eps=1e-5, power=1):
+    """Return the gradient of a layer norm with its terms weighted and rho to another power."""
 
     def wrong(dy, x, weight):
-        _, (x_hat, rho, _) = layer_norm(x, NormParams(weight, np.zeros_like(weight)))
+        _, (x_hat, rho, _) = layer_norm(x, NormParams(weight, np.zeros_like(weight)), eps)
         g = dy * weight
-        mean, scale = g.mean(-1, keepdims=True), (g * x_hat).mean(-1, keepdims=True)
-        return rho * (g - keep_mean * mean - keep_scale * x_hat * scale)
+        along_one, along_x = g.mean(-1, keepdims=True), (g * x_hat).mean(-1, keepdims=True)
+        return rho**power * (g - mean * along_one - scale * x_hat * along_x)
 
     return wrong
 
@@ -53,6 +61,21 @@ norm_gradient = Exercise(
         Mistake(
             "the weight is forgotten: what arrives at x_hat is dy * weight.",
             lambda dy, x, weight: _norm_gradient(dy / weight, x, weight),
+        ),
+        Mistake(
+            "the weight comes last in the forward pass, so first here: g = dy * weight.",
+            lambda dy, x, weight: _norm_gradient(dy / weight, x, weight) * weight,
+        ),
+        Mistake("the factor rho in front is missing.", _norm_part(power=0)),
+        Mistake(
+            "rho is 1 over the spread: multiply by it, or divide by the spread.",
+            _norm_part(power=-1),
+        ),
+        Mistake("the part along x_hat is taken away, not added.", _norm_part(scale=-1)),
+        Mistake("eps = 1e-5 stands below the square root.", _norm_part(eps=0.0)),
+        Mistake(
+            "all means run over the channels of one row, axis -1.",
+            lambda dy, x, weight: _norm_gradient((dy * weight).T, x.T, np.ones(len(x))).T,
         ),
     ),
 )
@@ -100,6 +123,21 @@ glu_gradients = Exercise(
             "the gate is a factor, not a constant: a gradient flows through it too.",
             _glu_with(lambda du, value, gate: (du * gate, 0 * du)),
         ),
+        Mistake(
+            "the gradient of the gate is multiplied by the value that it let through.",
+            _glu_with(lambda du, value, gate: (du * gate, du * gate * (1 - gate))),
+        ),
+        Mistake(
+            "the gradient of the value passes the same gate as the value did.",
+            _glu_with(lambda du, v, s: (du, du * v * s * (1 - s))),
+        ),
+        Mistake(
+            "w2 is transposed on the way back: dw = dq @ w2.T.",
+            lambda dq, x, w1, w2: (
+                *_glu_gradients(dq, x, w1, w2.T)[:2],
+                _glu_gradients(dq, x, w1, w2)[2],
+            ),
+        ),
     ),
 )
 
@@ -123,19 +161,36 @@ flip_valid = Exercise(
             ),
         ),
         Mistake("nothing is turned round.", lambda x, lengths: x),
+        Mistake(
+            "the padding must come through unchanged; here it is zero.",
+            lambda x, n: library_flip_valid(x, n) * (np.arange(x.shape[1]) < n[:, None])[..., None],
+        ),
+        Mistake(
+            "one step too few is turned: the last item, n - 1, goes to place 0.",
+            lambda x, n: library_flip_valid(x, n - 1),
+        ),
+        Mistake(
+            "one step too many is turned: step n is padding already.",
+            lambda x, n: library_flip_valid(x, np.minimum(n + 1, x.shape[1])),
+        ),
+        Mistake(
+            "every row has a length of its own.",
+            lambda x, n: library_flip_valid(x, np.full_like(n, n.min())),
+        ),
     ),
 )
 
 
 def _fading_sum(x):
-    """A causal block to run in the other direction: y_t = y_{t-1} / 2 + x_t."""
-    return recurrence(np.full_like(x, 0.5), x, np.zeros_like(x[:, 0]))[0]
+    """A causal block to run in the other direction: y_t = a y_{t-1} + x_t, one a a channel."""
+    decay = 1 / np.arange(2.0, 2.0 + x.shape[-1])
+    return recurrence(np.broadcast_to(decay, x.shape), x, np.zeros_like(x[:, 0]))[0]
 
 
 anticausal = Exercise(
     "A causal block that runs from the end",
     lambda x, block: block(x[:, ::-1])[:, ::-1],
-    lambda rng: (_draw_padded(rng)[0], _fading_sum),
+    lambda rng: (rng.normal(size=(rng.integers(2, 5), rng.integers(4, 8), 2)), _fading_sum),
     "turn the sequence round, run the block, turn the result round.",
     (
         Mistake(
@@ -146,105 +201,13 @@ anticausal = Exercise(
             "the first flip is missing: the block still runs from the beginning.",
             lambda x, block: block(x)[:, ::-1],
         ),
-        Mistake("both flips are missing: this is the causal direction.", lambda x, block: block(x)),
-    ),
-)
-
-
-def _draw_logits(rng):
-    b, v = rng.integers(2, 5), rng.integers(3, 8)
-    scale = np.where(np.arange(b) == 0, 1000.0, 1.0)[:, None]
-    return rng.normal(size=(b, v)) * scale, rng.integers(0, v, size=b)
-
-
-def _dlogits(logits, target):
-    return softmax_cross_entropy_backward(1.0, softmax_cross_entropy(logits, target)[1])
-
-
-def _overflowing(logits, target):
-    weights = np.exp(logits)
-    onehot = np.eye(logits.shape[1])[target]
-    return (weights / weights.sum(axis=1, keepdims=True) - onehot) / len(logits)
-
-
-dlogits = Exercise(
-    "The gradient of the cross entropy",
-    _dlogits,
-    _draw_logits,
-    "the softmax, less 1 at the target, over the number of rows, Eq. (11.16).",
-    (
-        Mistake("exp overflows: take the largest logit of a row away first.", _overflowing),
         Mistake(
-            "the loss is a mean: divide by the number of rows.",
-            lambda logits, target: _dlogits(logits, target) * len(target),
+            "this is the causal direction: no flip, or one that does not turn time, axis 1.",
+            lambda x, block: block(x),
         ),
         Mistake(
-            "the 1 at the target is not taken away.",
-            lambda logits, target: (
-                _dlogits(logits, target) + np.eye(logits.shape[1])[target] / len(target)
-            ),
-        ),
-    ),
-)
-
-
-def _draw_table(rng):
-    b, l, d, v = rng.integers(2, 4), 5, rng.integers(1, 4), 6
-    item_seq = rng.integers(0, v, size=(b, l))
-    item_seq[:, -1], item_seq[:, :2] = 0, 1 + rng.integers(0, v - 1)  # padding, and one item twice
-    return rng.normal(size=(b, l, d)), item_seq, rng.normal(size=(b, v)), rng.normal(size=(b, d))
-
-
-def _looked_up(dx, item_seq, dlogits, padding=0):
-    _, cache = embedding(item_seq, np.zeros((dlogits.shape[1], dx.shape[-1])), padding)
-    return embedding_backward(dx, cache)
-
-
-def _table(dx, item_seq, dlogits, row):
-    return _looked_up(dx, item_seq, dlogits) + dlogits.T @ row
-
-
-def _last_one_wins(dx, item_seq, dlogits, row):
-    table = dlogits.T @ row
-    table[item_seq] += dx
-    table[0] = (dlogits.T @ row)[0]
-    return table
-
-
-def _deaf_padding(dx, item_seq, dlogits, row):
-    table = _table(dx, item_seq, dlogits, row)
-    table[0] = 0
-    return table
-
-
-table_gradient = Exercise(
-    "The gradient of a table that is used twice",
-    _table,
-    _draw_table,
-    "add up: dx at every place where an item stands, np.add.at, and dlogits^T row for the scores.",
-    (
-        Mistake(
-            "an item that stands twice gets one of its two gradients: table[ids] += loses the "
-            "others; use np.add.at.",
-            _last_one_wins,
-        ),
-        Mistake(
-            "the table also scores the items: the term dlogits^T row is missing.",
-            lambda dx, item_seq, dlogits, row: _looked_up(dx, item_seq, dlogits),
-        ),
-        Mistake(
-            "the table is also looked up: the rows of dx are missing.",
-            lambda dx, item_seq, dlogits, row: dlogits.T @ row,
-        ),
-        Mistake(
-            "the padding's row gets no gradient from the lookup: drop it there.",
-            lambda dx, item_seq, dlogits, row: (
-                _looked_up(dx, item_seq, dlogits, None) + dlogits.T @ row
-            ),
-        ),
-        Mistake(
-            "only the lookup leaves the padding's row out; its score is trained like any other.",
-            _deaf_padding,
+            "more than time is turned round: flip axis 1 only.",
+            lambda x, block: np.flip(block(np.flip(x))),
         ),
     ),
 )

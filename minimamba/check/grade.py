@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minimamba.check.difference import NUMBERS, difference, first_difference, fits, outputs
+
 SEEDS = range(5)
-NUMBERS = "biufc"  # the kinds of dtype that hold numbers
 OPERATIONS = 64  # roundings granted on the longest path through an exercise
 
 
@@ -94,80 +95,69 @@ def _complaint(function, arguments, exercise):
     except NotImplementedError:
         return f"not written yet.\n  Hint: {exercise.hint}"
     except Exception as error:  # whatever the reader's code raises is the answer to show
-        return f"stopped with {type(error).__name__}: {error}\n  Hint: {exercise.hint}"
+        return f"stopped with {_said(error)}\n  Hint: {exercise.hint}"
     if answer is None:
         return f"returned nothing; is the `return` missing?\n  Hint: {exercise.hint}"
     if not _same(given, arguments):
         return "changed its arguments in place.\n  Hint: work on a copy."
-    wanted = _outputs(exercise.reference(*arguments))
-    got = _outputs([answer] if len(wanted) == 1 and isinstance(answer, list) else answer)
+    wanted = outputs(exercise.reference(*arguments))
+    got = outputs([answer] if len(wanted) == 1 and isinstance(answer, list) else answer)
     allowed = _allowed(exercise, arguments, wanted)
-    difference = _difference(got, wanted, allowed)
-    if difference is None:
+    found = first_difference(got, wanted, allowed)
+    if found is None:
         return None
-    hint = _diagnose(got, wanted, allowed, arguments, exercise)
-    return f"{difference}\n  Hint: {hint}"
+    hint = _diagnose(found[0], got, wanted, allowed, arguments, exercise)
+    return f"{found[1]}\n  Hint: {hint}"
 
 
-def _difference(got, wanted, allowed):
-    """Compare in the order in which a reader should look: shape, dtype, finite, pattern, value."""
+def _said(error):
+    """Return the kind of an error and its first line."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _diagnose(first, got, wanted, allowed, arguments, exercise):
+    """Return the hint of the mistake that gives the reader's numbers, or the exercise's own.
+
+    A mistake that explains every output comes before one that explains the first wrong one, so
+    that of two mistakes in two outputs each gets its hint in turn.
+    """
     if len(got) != len(wanted):
-        return f"the number of outputs is {len(got)}, not {len(wanted)}."
-    for number, (g, w, tolerance) in enumerate(zip(got, wanted, allowed, strict=True)):
-        name = f"output {number + 1}: " if len(wanted) > 1 else ""
-        if g.dtype.kind not in NUMBERS:
-            return f"{name}not numbers where an array of shape {w.shape} is wanted."
-        if g.shape != w.shape:
-            return f"{name}shape {g.shape} where {w.shape} is wanted."
-        if g.ndim and g.dtype != w.dtype:
-            return f"{name}dtype {g.dtype} where {w.dtype} is wanted."
-        if not np.isfinite(g).all():
-            return f"{name}{np.size(g) - np.isfinite(g).sum()} of {g.size} values are not finite."
-        excess = np.abs(g - w) - tolerance
-        if (excess <= 0).all():
-            continue
-        worst = np.unravel_index(np.argmax(excess), g.shape)
-        at = f"at index [{', '.join(map(str, worst))}] " if worst else ""
-        if w[worst] == 0:
-            return f"{name}{at}the value must be zero and is {g[worst]:.6g}."
-        return f"{name}{at}you have {_apart(g[worst], w[worst])} is wanted."
-    return None
+        extra = first_difference(got[: len(wanted)], wanted, allowed) is None
+        return "what comes first is right; return nothing else." if extra else exercise.hint
+    g, w, tolerance = got[first], wanted[first], allowed[first]
+    partly = []
+    for wrong, hint in _made(exercise.mistakes, arguments, wanted, allowed):
+        if all(map(_match, got, wrong, allowed)):
+            return hint
+        if _match(g, wrong[first], tolerance) and difference(wrong[first], w, tolerance):
+            partly.append(hint)
+    return (*partly, *_common(got, wanted, allowed, first), exercise.hint)[0]
 
 
-def _apart(one, other):
-    """Write two different numbers with as many digits as it takes to see that they differ."""
-    pairs = [[f"{x:.{digits}g}" for x in (one, other)] for digits in (6, 10, 14, 17)]
-    return " and ".join(next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1]))
-
-
-def _diagnose(got, wanted, allowed, arguments, exercise):
-    """Return the hint of the mistake that gives the reader's numbers, or the exercise's own."""
-    for mistake in exercise.mistakes:
+def _made(mistakes, arguments, wanted, allowed):
+    """Yield (outputs, hint) of every mistake that these arguments tell from what is wanted."""
+    for mistake in mistakes:
         with np.errstate(all="ignore"):
-            wrong = _outputs(mistake.wrong(*copy.deepcopy(arguments)))
-        if _match(got, wrong, allowed):
-            return mistake.hint
-    if len(got) != len(wanted):
-        first = _difference(got[: len(wanted)], wanted, allowed) is None
-        return "what comes first is right; return nothing else." if first else exercise.hint
+            wrong = outputs(mistake.wrong(*copy.deepcopy(arguments)))
+        if len(wrong) == len(wanted) and first_difference(wrong, wanted, allowed):
+            yield wrong, mistake.hint
+
+
+def _common(got, wanted, allowed, first):
+    """Yield the hints of mistakes that can be made in any exercise and give these numbers."""
+    g, w, tolerance = got[first], wanted[first], allowed[first]
+    if g.shape == w.shape and g.dtype.kind in "fc" and not fits(g, w):
+        yield "take `.real`." if g.dtype.kind == "c" else "keep the float64 of the arguments."
     for order in permutations(range(len(got))):
-        if _difference([got[i] for i in order], wanted, allowed) is None:
-            return "the outputs are right but for their order."
+        if first_difference([got[i] for i in order], wanted, allowed) is None:
+            yield "the outputs are right but for their order."
     for hint, change in COMMON:
         try:
-            if all(map(_same_but_for(change), got, wanted, allowed)):
-                return hint
+            if difference(g, change(w), tolerance) is None:
+                yield hint
         except (ValueError, IndexError):
             continue
-    return exercise.hint
-
-
-def _same_but_for(change):
-    """Return a test of one output: right, or right but for a change."""
-    return lambda g, w, tolerance: (
-        _difference([g], [w], [tolerance]) is None
-        or _difference([g], [change(w)], [tolerance]) is None
-    )
 
 
 COMMON = (
@@ -178,31 +168,16 @@ COMMON = (
     ("the answer runs backward in time; a flip is missing.", lambda w: np.flip(w, axis=1)),
     ("the answer comes one step early.", lambda w: np.roll(w, -1, axis=1)),
     ("the answer comes one step late.", lambda w: np.roll(w, 1, axis=1)),
+    ("the answer is transposed.", lambda w: np.swapaxes(w, -1, -2)),
 )
 
 
-def _outputs(answer):
-    """Return the arrays of an answer as a list."""
-    return [_as_array(a) for a in (answer if isinstance(answer, tuple | list) else (answer,))]
-
-
-def _as_array(value):
-    """Return an array, of objects where numbers cannot be made of the value."""
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError):
-        return np.asarray(None)
-
-
-def _match(got, wrong, allowed):
-    """Whether an answer has the numbers of a known mistake, infinities included."""
-    if [g.shape for g in got] != [w.shape for w in wrong] or len(got) != len(allowed):
+def _match(g, wrong, tolerance):
+    """Whether an output has the numbers of a known mistake, infinities included."""
+    if g.shape != wrong.shape or g.dtype.kind not in NUMBERS:
         return False
-    return all(
-        g.dtype.kind in NUMBERS
-        and np.isclose(g, w, rtol=1e-12, atol=np.max(2 * a, initial=0.0), equal_nan=True).all()
-        for g, w, a in zip(got, wrong, allowed, strict=True)
-    )
+    limit = np.max(2 * np.asarray(tolerance), initial=0.0)
+    return bool(np.isclose(g, wrong, rtol=1e-12, atol=limit, equal_nan=True).all())
 
 
 def _allowed(exercise, arguments, wanted):
@@ -218,7 +193,7 @@ def _allowed(exercise, arguments, wanted):
     step = np.sqrt(eps)
     rng, moved = np.random.default_rng(0), [0.0] * len(wanted)
     for _ in range(3):
-        again = _outputs(exercise.reference(*_nudge(arguments, step, rng)))
+        again = outputs(exercise.reference(*_nudge(arguments, step, rng)))
         changes = [
             float(np.abs(b - a).max(initial=0.0)) for a, b in zip(again, wanted, strict=True)
         ]
@@ -244,7 +219,7 @@ def _nudge(value, step, rng):
 def _same(one, other):
     """Whether two trees of arguments hold equal numbers."""
     if isinstance(one, tuple | list):
-        return all(_same(a, b) for a, b in zip(one, other, strict=True))
+        return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, np.ndarray):
         return np.array_equal(one, other, equal_nan=True)
     return True

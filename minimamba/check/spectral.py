@@ -3,35 +3,24 @@
 import numpy as np
 
 from minimamba.check.grade import Exercise, Mistake
-from minimamba.ops.spectral import (
-    FilterParams,
-    causal_filter_step,
-    spectral_filter,
-    spectral_filter_backward,
+from minimamba.check.spectral_gradients import (
+    draw_length,
+    gradients,
+    last_is_single,
+    multiplicity,
 )
+from minimamba.ops.spectral import causal_filter_step
 
-
-def _multiplicity(l):
-    k = np.arange(l // 2 + 1)
-    return np.where((k == 0) | (2 * k == l), 1.0, 2.0)
-
-
-def _draw_length(rng):
-    """Return a length from 5 to 11; the seeds of the grader give odd and even ones."""
-    return 5 + int(1000 * rng.random()) % 7
+__all__ = ["energy", "gradients", "kernel", "noise_left", "step"]
 
 
 def _draw_energy(rng):
-    l = _draw_length(rng)
+    l = draw_length(rng)
     return np.fft.rfft(rng.normal(size=l)), l
 
 
-def _energy(X, l, weights=_multiplicity):
+def _energy(X, l, weights=multiplicity):
     return (weights(l) * np.abs(X) ** 2).sum() / l
-
-
-def _last_is_single(l):
-    return np.r_[1.0, np.full(l // 2 - 1, 2.0), 1.0]
 
 
 energy = Exercise(
@@ -50,117 +39,90 @@ energy = Exercise(
         ),
         Mistake(
             "for an odd length the last kept bin does have a mirror image: count it twice.",
-            lambda X, l: _energy(X, l, _last_is_single),
+            lambda X, l: _energy(X, l, last_is_single),
         ),
         Mistake(
             "the division by l is missing; this transform is the unnormalised one.",
             lambda X, l: _energy(X, l) * l,
+        ),
+        Mistake(
+            "it is divided by l twice; this X carries no factor.", lambda X, l: _energy(X, l) / l
+        ),
+        Mistake(
+            "|X_k|^2 is X_k times its conjugate: np.abs(X) ** 2, not X ** 2.",
+            lambda X, l: (multiplicity(l) * X**2).sum() / l,
+        ),
+        Mistake(
+            "the imaginary parts carry energy too: np.abs(X) ** 2.",
+            lambda X, l: _energy(X.real, l),
+        ),
+        Mistake(
+            "this is the length of x; its square is asked for.", lambda X, l: _energy(X, l) ** 0.5
         ),
     ),
 )
 
 
 def _draw_response(rng):
-    l, d = _draw_length(rng), rng.integers(1, 4)
+    l, d = draw_length(rng), rng.integers(1, 4)
     return (*rng.normal(size=(2, l // 2 + 1, d)), l)
+
+
+def _inverse(change=lambda W, l: W, **options):
+    """Return the kernel of a changed response, or of another inverse transform."""
+
+    def wrong(re, im, l):
+        W = change(re + 1j * im, l)
+        return np.fft.irfft(W, **{"n": l, "axis": 0} | options)
+
+    return wrong
 
 
 kernel = Exercise(
     "The kernel of a response",
-    lambda re, im, l: np.fft.irfft(re + 1j * im, n=l, axis=0),
+    _inverse(),
     _draw_response,
     "which input makes a circular convolution answer with its kernel? Or use np.fft.irfft.",
     (
         Mistake(
             "an odd length is lost: f bins belong to l = 2 f - 2 or to 2 f - 1. Pass n=l.",
-            lambda re, im, l: np.fft.irfft(re + 1j * im, axis=0),
+            _inverse(n=None),
+        ),
+        Mistake(
+            "the bins lie along axis 0; np.fft.irfft takes the last axis unless it is told.",
+            _inverse(axis=1),
         ),
         Mistake(
             "this is the orthonormal inverse, too large by sqrt(l): Eq. (10.1) divides by l.",
-            lambda re, im, l: np.fft.irfft(re + 1j * im, n=l, axis=0, norm="ortho"),
+            _inverse(norm="ortho"),
+        ),
+        Mistake("the division by l is missing, Eq. (10.3).", _inverse(norm="forward")),
+        Mistake(
+            "it is divided by l twice; np.fft.irfft does it by itself.",
+            _inverse(lambda W, l: W / l),
+        ),
+        Mistake(
+            "the mirror images are missing: a kept bin that stands for two counts twice.",
+            _inverse(lambda W, l: W / multiplicity(l)[:, None]),
         ),
         Mistake(
             "the kernel runs backward: the sign of the exponent, or of im, is turned round.",
-            lambda re, im, l: np.fft.irfft(re - 1j * im, n=l, axis=0),
+            _inverse(lambda W, l: W.conj()),
         ),
-    ),
-)
-
-
-def _draw_backward(rng):
-    b, l, d = rng.integers(1, 4), _draw_length(rng), rng.integers(1, 4)
-    dy, x = rng.normal(size=(2, b, l, d))
-    return dy, x, *rng.normal(size=(2, l // 2 + 1, d))
-
-
-def _gradients(dy, x, re, im):
-    _, cache = spectral_filter(x, FilterParams(re, im))
-    dx, dp = spectral_filter_backward(dy, cache)
-    return dx, dp.re, dp.im
-
-
-def _reweighted(weight):
-    """Return the gradients with those of the response multiplied by a weight of every bin."""
-
-    def wrong(dy, x, re, im):
-        dx, dre, dim = _gradients(dy, x, re, im)
-        factor = np.reshape(weight(x.shape[1]), (-1, 1))
-        return dx, dre * factor, dim * factor
-
-    return wrong
-
-
-def _no_conjugate_on_response(dy, x, re, im):
-    return _gradients(dy, x, re, -im)[0], *_gradients(dy, x, re, im)[1:]
-
-
-def _no_conjugate_on_spectrum(dy, x, re, im):
-    share = _multiplicity(x.shape[1])[:, None] / x.shape[1]
-    dW = share * (np.fft.rfft(x, axis=1) * np.fft.rfft(dy, axis=1)).sum(axis=0)
-    return _gradients(dy, x, re, im)[0], dW.real, dW.imag
-
-
-def _conjugated_gradient(dy, x, re, im):
-    dx, dre, dim = _gradients(dy, x, re, im)
-    return dx, dre, -dim
-
-
-gradients = Exercise(
-    "The gradients of the spectral filter",
-    _gradients,
-    _draw_backward,
-    "with X and G the transforms of x and dy: conj(W) G leads to dx, c_k / l conj(X) G is dW.",
-    (
-        Mistake(
-            "the bin multiplicity is forgotten: bins that stand for two count twice, Eq. (10.5).",
-            _reweighted(lambda l: 1 / _multiplicity(l)),
-        ),
-        Mistake(
-            "every bin is doubled: bin 0, and bin l/2 of an even length, stand for themselves.",
-            _reweighted(lambda l: 2 / _multiplicity(l)),
-        ),
-        Mistake("the 1/l of the inverse transform is missing in dre and dim.", _reweighted(float)),
-        Mistake(
-            "dx needs the conjugate response: the gradient runs through the kernel backward.",
-            _no_conjugate_on_response,
-        ),
-        Mistake(
-            "dre + i dim needs the conjugate of X, the spectrum of the input.",
-            _no_conjugate_on_spectrum,
-        ),
-        Mistake("dim has the wrong sign: conj(X) G, not X conj(G).", _conjugated_gradient),
+        Mistake("the angles of the response are lost with im.", _inverse(lambda W, l: W.real)),
+        Mistake("the angles are lost: W is complex, not its size.", _inverse(lambda W, l: abs(W))),
     ),
 )
 
 
 def _draw_keep(rng):
-    l = _draw_length(rng)
+    l = draw_length(rng)
     return l, int(rng.integers(2, l // 2 + 1))
 
 
 noise_left = Exercise(
     "How much white noise passes",
-    lambda l, keep: _multiplicity(l)[:keep].sum() / l,
+    lambda l, keep: multiplicity(l)[:keep].sum() / l,
     _draw_keep,
     "white noise has its power spread evenly over all l bins; count those that pass.",
     (
@@ -173,9 +135,10 @@ noise_left = Exercise(
             lambda l, keep: keep / l,
         ),
         Mistake("bin 0 has no mirror image: count it once.", lambda l, keep: 2 * keep / l),
+        Mistake("one bin too many: bin 0 is one of the kept.", lambda l, keep: (1 + 2 * keep) / l),
         Mistake(
             "this is the amplitude; a variance is asked for.",
-            lambda l, keep: np.sqrt(_multiplicity(l)[:keep].sum() / l),
+            lambda l, keep: np.sqrt(multiplicity(l)[:keep].sum() / l),
         ),
     ),
 )
@@ -205,6 +168,29 @@ step = Exercise(
             lambda x_t, taps, state: (
                 causal_filter_step(x_t, taps, state)[0],
                 np.concatenate([x_t[:, None], state[:, :-1]], axis=1),
+            ),
+        ),
+        Mistake(
+            "the state grows: it holds k - 1 inputs, so the oldest leaves when x_t comes.",
+            lambda x_t, taps, state: (
+                causal_filter_step(x_t, taps, state)[0],
+                np.concatenate([state, x_t[:, None]], axis=1),
+            ),
+        ),
+        Mistake(
+            "y_t comes from the old state and x_t; this one has moved the state on first.",
+            lambda x_t, taps, state: (
+                causal_filter_step(x_t, taps, causal_filter_step(x_t, taps, state)[1])[0],
+                causal_filter_step(x_t, taps, state)[1],
+            ),
+        ),
+        Mistake(
+            "the state holds inputs, not outputs.",
+            lambda x_t, taps, state: (
+                causal_filter_step(x_t, taps, state)[0],
+                np.concatenate(
+                    [state[:, 1:], causal_filter_step(x_t, taps, state)[0][:, None]], axis=1
+                ),
             ),
         ),
     ),

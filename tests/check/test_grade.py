@@ -48,6 +48,13 @@ def spoil(a, b):
         (lambda a, b: (a - b, a), "the number of outputs is 2, not 1"),
         (lambda a, b: (a - b, (a, [b])), "what comes first is right"),
         (lambda a, b: list((a - b).T), "shape (5, 2) where (2, 5) is wanted"),
+        (lambda a, b: (a - b).astype(np.float32), "Hint: keep the float64"),
+        (
+            lambda a, b: a - b + 0j,
+            "dtype complex128 where float64 is wanted.\n  Hint: take `.real`",
+        ),
+        (lambda a, b: {"y": a - b}, "not numbers where an array of shape (2, 5) is wanted"),
+        (lambda a, b: (), "the number of outputs is 0, not 1"),
         (lambda a, b: [a, [b]], "not numbers where an array of shape (2, 5) is wanted"),
         (lambda a, b: iter(a - b), "not numbers where an array of shape (2, 5) is wanted"),
         (lambda a, b: a + b, "Hint: b is added"),
@@ -106,6 +113,38 @@ def test_lists_are_arrays():
 
 def test_a_right_answer_passes_whatever_its_order_of_rounding():
     assert grade(lambda a, b: -(b - a), DOUBLE)
+
+
+BOTH = Exercise("Difference and sum", lambda a, b: (a - b, a + b), draw, "subtract, add", (
+    Mistake("the difference is wrong", lambda a, b: (b - a, a + b)),
+    Mistake("the sum is wrong", lambda a, b: (a - b, a - 2 * b)),
+))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("yours", "words"),
+    [
+        (lambda a, b: (b - a, a - 2 * b), "the difference is wrong"),
+        (lambda a, b: (a - b, a - 2 * b), "the sum is wrong"),
+        (lambda a, b: (a - b + 0j, a + b), "Hint: take `.real`"),
+        (lambda a, b: (3 * a, -a - b), "Hint: subtract, add"),
+    ],
+)
+def test_two_mistakes_in_two_outputs_get_their_hints_in_turn(yours, words):
+    assert words in str(grade(yours, BOTH))
+
+
+@pytest.mark.parametrize("number", [1.5, np.float64(1.5), 3 / 2 + 0j, np.array(1.5)])
+def test_a_single_number_may_come_in_any_wrapping(number):
+    exercise = Exercise("Number", lambda x: 1.5, lambda rng: (rng.random(),), "count")
+    assert grade(lambda x: number, exercise)
+    assert not grade(lambda x: "1.5", exercise)
+    assert not grade(lambda x: np.float32(1.5000001), exercise)
+
+
+def test_arguments_that_grow_are_seen():
+    exercise = Exercise("Length", lambda x: len(x), lambda rng: ([1.0, 2.0],), "count")
+    assert "changed its arguments" in str(grade(lambda x: x.append(3.0) or 2, exercise))
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)
