@@ -3,13 +3,10 @@
 import numpy as np
 
 from minimamba.check.grade import Exercise, Mistake
-from minimamba.ops.schedules import combine, sequential
+from minimamba.check.scans_states import carries, packed
+from minimamba.ops.schedules import combine
 
-
-def _draw(rng):
-    b, l = rng.integers(1, 4), rng.integers(4, 10)
-    a = rng.uniform(0.2, 1.2, size=(b, l))
-    return a, rng.normal(size=(b, l)), rng.normal(size=b)
+__all__ = ["carries", "doubling", "hand_out", "join", "packed"]
 
 
 def _draw_three(rng):
@@ -18,6 +15,12 @@ def _draw_three(rng):
 
 def _three(first, second, third):
     return combine(combine(first, second), third)
+
+
+def _drive(first, second, third, through_second, through_third):
+    """Return the join with another drive: what b_1 and b_2 are multiplied by."""
+    drive = through_second * first[1] + through_third * second[1] + third[1]
+    return _three(first, second, third)[0], drive
 
 
 join = Exercise(
@@ -32,32 +35,47 @@ join = Exercise(
         ),
         Mistake(
             "b_1 passes through two later steps: it is multiplied by a_2 and by a_3.",
-            lambda first, second, third: (
-                _three(first, second, third)[0],
-                third[0] * second[1] + third[0] * first[1] + third[1],
-            ),
+            lambda first, second, third: _drive(first, second, third, third[0], third[0]),
+        ),
+        Mistake(
+            "b_1 passes through two later steps: it is multiplied by a_2 and by a_3.",
+            lambda first, second, third: _drive(first, second, third, second[0], third[0]),
+        ),
+        Mistake(
+            "b_2 passes through one later step: it is multiplied by a_3.",
+            lambda first, second, third: _drive(first, second, third, second[0] * third[0], 1),
         ),
         Mistake(
             "the drives are only added: each must be decayed by the steps that follow it.",
-            lambda first, second, third: (
-                _three(first, second, third)[0],
-                first[1] + second[1] + third[1],
-            ),
+            lambda first, second, third: _drive(first, second, third, 1, 1),
+        ),
+        Mistake(
+            "the pair is turned round: the decay comes first, then the drive.",
+            lambda *steps: _three(*steps)[::-1],
         ),
     ),
 )
 
 
 def _draw_round(rng):
-    a, b, _ = _draw(rng)
+    b, l = rng.integers(1, 4), rng.integers(4, 10)
+    a, b = rng.uniform(0.2, 1.2, size=(b, l)), rng.normal(size=(b, l))
     return a, b, int(rng.integers(1, a.shape[1] - 1))
 
 
+def _cut(a, b, span):
+    """Return the earlier and the later pairs of a round."""
+    return (a[:, :-span], b[:, :-span]), (a[:, span:], b[:, span:])
+
+
+def _after(a, b, span, joined):
+    """Put what was joined behind the pairs without a partner."""
+    pairs = zip((a, b), joined, strict=True)
+    return tuple(np.concatenate([x[:, :span], y], axis=1) for x, y in pairs)
+
+
 def _round(a, b, span):
-    joined = combine((a[:, :-span], b[:, :-span]), (a[:, span:], b[:, span:]))
-    return tuple(
-        np.concatenate([x[:, :span], y], axis=1) for x, y in zip((a, b), joined, strict=True)
-    )
+    return _after(a, b, span, combine(*_cut(a, b, span)))
 
 
 def _round_in_place(a, b, span):
@@ -67,11 +85,9 @@ def _round_in_place(a, b, span):
     return a, b
 
 
-def _round_swapped(a, b, span):
-    joined = combine((a[:, span:], b[:, span:]), (a[:, :-span], b[:, :-span]))
-    return tuple(
-        np.concatenate([x[:, :span], y], axis=1) for x, y in zip((a, b), joined, strict=True)
-    )
+def _round_decay_first(a, b, span):
+    joined = _round(a, b, span)[0]
+    return joined, _round(joined, b, span)[1]
 
 
 doubling = Exercise(
@@ -82,15 +98,23 @@ doubling = Exercise(
     (
         Mistake(
             "the operands are swapped: the earlier pair is the one at t - span, Eq. (4.3).",
-            _round_swapped,
+            lambda a, b, span: _after(a, b, span, combine(*_cut(a, b, span)[::-1])),
         ),
         Mistake(
             "new values are read in the round that writes them: all joins read the old arrays.",
             _round_in_place,
         ),
         Mistake(
+            "the drive uses the decay that is joined already: it needs this round's a_t.",
+            _round_decay_first,
+        ),
+        Mistake(
             "the pairs without a partner are lost: they pass to the next round unchanged.",
             lambda a, b, span: tuple(x[:, span:] for x in _round(a, b, span)),
+        ),
+        Mistake(
+            "the start is joined with the end: an index t - span below 0 wraps around in NumPy.",
+            lambda a, b, span: combine(tuple(np.roll(x, span, axis=1) for x in (a, b)), (a, b)),
         ),
         Mistake(
             "the decays are not joined: the next round needs a_t a_{t-span}.",
@@ -106,8 +130,12 @@ def _draw_tree(rng):
     return a, rng.normal(size=a.shape), rng.normal(size=(b, half))
 
 
+def _interleave(first, second):
+    return np.stack([first, second], axis=2).reshape(len(first), -1)
+
+
 def _hand_out(a, b, before):
-    return np.stack([before, a[:, ::2] * before + b[:, ::2]], axis=2).reshape(a.shape)
+    return _interleave(before, a[:, ::2] * before + b[:, ::2])
 
 
 hand_out = Exercise(
@@ -118,9 +146,7 @@ hand_out = Exercise(
     (
         Mistake(
             "this moves through the second half: what lies before it is the first, a[:, 0::2].",
-            lambda a, b, before: np.stack(
-                [before, a[:, 1::2] * before + b[:, 1::2]], axis=2
-            ).reshape(a.shape),
+            lambda a, b, before: _interleave(before, a[:, 1::2] * before + b[:, 1::2]),
         ),
         Mistake(
             "these are the states after each step; the down-sweep carries the states before.",
@@ -128,86 +154,19 @@ hand_out = Exercise(
         ),
         Mistake(
             "the two halves lie behind each other; interleave them: 0::2 and 1::2.",
-            lambda a, b, before: np.concatenate(
-                [before, a[:, ::2] * before + b[:, ::2]], axis=1
-            ),
+            lambda a, b, before: np.concatenate([before, a[:, ::2] * before + b[:, ::2]], axis=1),
+        ),
+        Mistake(
+            "the two halves are exchanged: the first half has the state before the long step.",
+            lambda a, b, before: _interleave(a[:, ::2] * before + b[:, ::2], before),
         ),
         Mistake(
             "both halves are given the same state: the second begins where the first ends.",
             lambda a, b, before: np.repeat(before, 2, axis=1),
         ),
-    ),
-)  # fmt: skip
-
-
-def _draw_chunks(rng):
-    b, k, chunks = rng.integers(1, 4), int(rng.integers(2, 4)), rng.integers(2, 5)
-    a = rng.uniform(0.2, 1.2, size=(b, k * chunks))
-    return a, rng.normal(size=a.shape), rng.normal(size=b), k
-
-
-def _entering(a, b, h0, k):
-    return np.concatenate([h0[:, None], sequential(a, b, h0)[:, k - 1 : -1 : k]], axis=1)
-
-
-carries = Exercise(
-    "The state entering each chunk",
-    _entering,
-    _draw_chunks,
-    "join the k steps of a chunk to one long step; the carries obey Eq. (3.1) with long steps.",
-    (
         Mistake(
-            "these are the states leaving the chunks; the first chunk is entered with h0.",
-            lambda a, b, h0, k: sequential(a, b, h0)[:, k - 1 :: k],
-        ),
-        Mistake(
-            "the decays of a chunk are left out of its drive: join with Eq. (4.1), not with sums.",
-            lambda a, b, h0, k: _entering(
-                a.reshape(len(a), -1, k).prod(-1), b.reshape(len(a), -1, k).sum(-1), h0, 1
-            ),
-        ),
-        Mistake(
-            "off by one: a chunk ends with its k-th step, index k - 1.",
-            lambda a, b, h0, k: np.concatenate(
-                [h0[:, None], sequential(a, b, h0)[:, k - 2 : -2 : k]], axis=1
-            )[:, : a.shape[1] // k],
-        ),
-    ),
-)
-
-
-def _draw_packed(rng):
-    a, b, _ = _draw(rng)
-    starts = rng.random(a.shape) < 0.3
-    starts[:, 0] = True
-    return a, b, starts
-
-
-def _packed(a, b, starts):
-    return sequential(np.where(starts, 0.0, a), b, np.zeros_like(b[:, 0]))
-
-
-packed = Exercise(
-    "Many sequences in one row",
-    _packed,
-    _draw_packed,
-    "at a start nothing of the past may pass: which of the two, a or b, carries the past?",
-    (
-        Mistake(
-            "the sequences are not separated: a state runs on into the next one.",
-            lambda a, b, starts: sequential(a, b, np.zeros_like(b[:, 0])),
-        ),
-        Mistake(
-            "the drive is wiped as well: the first step of a sequence still has its b.",
-            lambda a, b, starts: sequential(
-                np.where(starts, 0.0, a), np.where(starts, 0.0, b), np.zeros_like(b[:, 0])
-            ),
-        ),
-        Mistake(
-            "one step late: the decay of the starting step itself must be zero.",
-            lambda a, b, starts: sequential(
-                np.where(np.roll(starts, 1, axis=1), 0.0, a), b, np.zeros_like(b[:, 0])
-            ),
+            "the drive is left out: a step takes h to a h + b.",
+            lambda a, b, before: _hand_out(a, 0 * b, before),
         ),
     ),
 )
