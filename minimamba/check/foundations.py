@@ -195,3 +195,46 @@ cumsum_adjoint = Exercise(
                 lambda dy: np.cumsum(dy[::-1], axis=0)[::-1]),
     ),
 )  # fmt: skip
+
+
+def _draw_identity(rng):
+    return _cubes, _spoiled, *rng.normal(size=(3, 4))
+
+
+def _pulled(w, x):
+    return 3 * x**2 * w * x.sum() + (w * x**3).sum()
+
+
+def _spoiled(w, x):
+    return 1.03 * _pulled(w, x)
+
+
+def _gap(f, backward, x, v, w):
+    return (w * _tangent(f, x, v)).sum() - (backward(w, x) * v).sum()
+
+
+identity_gap = Exercise(
+    "The two sides of the adjoint identity",
+    _gap,
+    _draw_identity,
+    "w times the tangent of f along v, summed, minus backward(w, x) times v, summed.",
+    (
+        Mistake("the left side needs the tangent of f, not its value.",
+                lambda f, backward, x, v, w: (w * f(x)).sum() - (backward(w, x) * v).sum()),
+        Mistake("v and w have changed places: w goes into backward, v into the complex step.",
+                lambda f, backward, x, v, w: _gap(f, backward, x, w, v)),
+        Mistake("only the left side is there.",
+                lambda f, backward, x, v, w: (w * _tangent(f, x, v)).sum()),
+        Mistake("only the right side is there.",
+                lambda f, backward, x, v, w: (backward(w, x) * v).sum()),
+        Mistake("the products are not summed; an inner product is one number.",
+                lambda f, backward, x, v, w: w * _tangent(f, x, v) - backward(w, x) * v),
+        Mistake("backward is given x and w in the wrong order: it takes (dy, x).",
+                lambda f, backward, x, v, w: (
+                    (w * _tangent(f, x, v)).sum() - (backward(x, w) * v).sum()
+                )),
+    ),
+    lambda f, backward, x, v, w: (
+        (np.abs(w) * _tangent_size(f, x, v)).sum() + 1e-13 * np.abs(backward(w, x) * v).sum(),
+    ),
+)  # fmt: skip

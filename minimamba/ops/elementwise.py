@@ -165,7 +165,7 @@ class GeluTanhCache(NamedTuple):
 
 
 def gelu_tanh(x):
-    """Return x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, near Eq. (0.10) to 5e-4.
+    """Return x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, Eq. (0.10a): gelu to 5e-4.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def gelu_tanh(x):
 
 
 def gelu_tanh_backward(dy, cache):
-    """Pull dy back through the tanh form of Eq. (0.10)."""
+    """Pull dy back through the tanh form, Eq. (0.10a)."""
     x, t = cache
     near = _clip(x, 20.0)
     slope = sqrt(2 / pi) * (1 + 3 * 0.044715 * near * near)  # of the argument of tanh
