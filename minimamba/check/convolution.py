@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from minimamba.check.convolution_small import conv_step, input_gradient
 from minimamba.check.grade import Exercise, Mistake
-from minimamba.ops.conv import ConvParams, causal_conv1d, causal_conv1d_backward, causal_conv1d_step
 from minimamba.ops.convolution import (
     causal_convolution,
     causal_convolution_backward,
@@ -11,6 +11,8 @@ from minimamba.ops.convolution import (
     convolve_fft,
 )
 from minimamba.ops.lti import impulse_response, transfer_function
+
+__all__ = ["conv_step", "fft", "gain", "input_gradient", "kernel", "kernel_gradient"]
 
 
 def _draw_system(rng):
@@ -38,6 +40,22 @@ kernel = Exercise(
             lambda A_bar, B_bar, C, l: _response(A_bar, A_bar * B_bar, C, l),
         ),
         Mistake(
+            "one step late: K_0 is C B_bar and not zero.",
+            lambda A_bar, B_bar, C, l: np.pad(_response(A_bar, B_bar, C, l - 1), ((1, 0), (0, 0))),
+        ),
+        Mistake(
+            "what is read, C, is missing.",
+            lambda A_bar, B_bar, C, l: _response(A_bar, B_bar, np.ones_like(C), l),
+        ),
+        Mistake(
+            "what is written, B_bar, is missing.",
+            lambda A_bar, B_bar, C, l: _response(A_bar, np.ones_like(B_bar), C, l),
+        ),
+        Mistake(
+            "A_bar is discrete already: take powers of it, not its exponential.",
+            lambda A_bar, B_bar, C, l: _response(np.exp(A_bar), B_bar, C, l),
+        ),
+        Mistake(
             "the states are not summed: a channel has one kernel, not n.",
             lambda A_bar, B_bar, C, l: C * A_bar ** np.arange(l)[:, None, None] * B_bar,
         ),
@@ -54,9 +72,14 @@ def _draw_convolution(rng):
     return rng.normal(size=(b, l, e)), rng.normal(size=(l, e))
 
 
-def _around(u, K, length):
+def _around(u, K, length, back=None):
     spectrum = np.fft.rfft(u, length, axis=1) * np.fft.rfft(K, length, axis=0)
-    return np.fft.irfft(spectrum, length, axis=1)[:, : u.shape[1]]
+    return np.fft.irfft(spectrum, back or length, axis=1)[:, : u.shape[1]]
+
+
+def _whole(u, K, length, change=np.positive):
+    spectrum = change(np.fft.rfft(u, length, axis=1)) * np.fft.rfft(K, length, axis=0)
+    return np.fft.irfft(spectrum, length, axis=1)
 
 
 fft = Exercise(
@@ -74,6 +97,18 @@ fft = Exercise(
             lambda u, K: _around(u, K, 2 * u.shape[1] - 2),
         ),
         Mistake(
+            "irfft guesses an even length: give it the length of the circle as well.",
+            lambda u, K: _around(u, K, 2 * u.shape[1] - 1, 2 * u.shape[1] - 2),
+        ),
+        Mistake(
+            "the wrong end is cut: the outputs are the first l of the circle.",
+            lambda u, K: _whole(u, K, 2 * u.shape[1])[:, -u.shape[1] :],
+        ),
+        Mistake(
+            "a conjugate too many, of the spectrum of u; neither is conjugated.",
+            lambda u, K: _whole(u, K, 2 * u.shape[1], np.conj)[:, : u.shape[1]],
+        ),
+        Mistake(
             "a conjugate too many: this looks into the future; neither spectrum is conjugated.",
             lambda u, K: causal_convolution_backward(
                 u, causal_convolution(u, K)[1], convolve_direct
@@ -81,7 +116,7 @@ fft = Exercise(
         ),
         Mistake(
             "the padding is still there: cut the result to the length of u.",
-            lambda u, K: convolve_direct(np.concatenate([u, 0 * u], axis=1), K),
+            lambda u, K: _whole(u, K, 2 * u.shape[1]),
         ),
     ),
 )
@@ -112,6 +147,32 @@ gain = Exercise(
             lambda *x: _gain(*x) ** 2,
         ),
         Mistake(
+            "omega is an angle: z is exp(i omega).",
+            lambda A_bar, B_bar, C, omega: np.abs(
+                transfer_function(A_bar, B_bar, C, omega + 0j)[0]
+            ),
+        ),
+        Mistake(
+            "the i is missing: z is exp(i omega), on the unit circle.",
+            lambda A_bar, B_bar, C, omega: np.abs(
+                transfer_function(A_bar, B_bar, C, np.exp(omega) + 0j)[0]
+            ),
+        ),
+        Mistake(
+            "a sign: the fraction is C B / (1 - A / z).",
+            lambda A_bar, B_bar, C, omega: _gain(-A_bar, B_bar, C, omega),
+        ),
+        Mistake(
+            "this is H itself; the gain is its magnitude.",
+            lambda A_bar, B_bar, C, omega: transfer_function(A_bar, B_bar, C, np.exp(1j * omega))[
+                0
+            ],
+        ),
+        Mistake(
+            "these are decibels; the gain itself is asked for.",
+            lambda *x: 20 * np.log10(_gain(*x)),
+        ),
+        Mistake(
             "this is the real part; the gain is the magnitude of the complex number.",
             lambda A_bar, B_bar, C, omega: (
                 transfer_function(A_bar, B_bar, C, np.exp(1j * omega))[0].real
@@ -135,11 +196,25 @@ kernel_gradient = Exercise(
     "The gradient of the kernel",
     _kernel_gradient,
     _draw_gradient,
-    "tap j multiplies u_{t-j} in every y_t with t >= j: sum dy_t u_{t-j} over rows and time.",
+    "tap j meets u_{t-j} in every y_t with t >= j: sum over rows and time (u[:, :-0] is empty).",
     (
         Mistake(
             "shifted the wrong way: y_t has met u_{t-j}, an earlier input, not a later one.",
             lambda dy, u, k: _kernel_gradient(u, dy, k),
+        ),
+        Mistake(
+            "off by one: tap 0 is dy_t u_t, without a shift.",
+            lambda dy, u, k: _kernel_gradient(dy, np.pad(u, ((0, 0), (1, 0), (0, 0)))[:, :-1], k),
+        ),
+        Mistake(
+            "the taps run backward: the first is that of the newest input.",
+            lambda dy, u, k: _kernel_gradient(dy, u, k)[::-1],
+        ),
+        Mistake(
+            "the rows of the batch are not summed: they share the taps.",
+            lambda dy, u, k: np.stack(
+                [_kernel_gradient(dy[i : i + 1], u[i : i + 1], k) for i in range(len(u))], axis=1
+            ),
         ),
         Mistake(
             "the rows of the batch are averaged; they share the taps, so their gradients add.",
@@ -150,69 +225,6 @@ kernel_gradient = Exercise(
             lambda dy, u, k: np.stack(
                 [(dy * np.roll(u, j, axis=1)).sum(axis=(0, 1)) for j in range(k)]
             ),
-        ),
-    ),
-)
-
-
-def _draw_conv1d(rng):
-    b, l, e, k = rng.integers(1, 4), rng.integers(4, 8), rng.integers(1, 4), rng.integers(2, 5)
-    return rng.normal(size=(b, l, e)), rng.normal(size=(e, k))
-
-
-def _input_gradient(dy, weight):
-    _, _, cache = causal_conv1d(np.zeros_like(dy), ConvParams(weight, None))
-    return causal_conv1d_backward(dy, None, cache)[0]
-
-
-input_gradient = Exercise(
-    "The gradient of the input of conv1d",
-    _input_gradient,
-    _draw_conv1d,
-    "x_s meets tap k-1 in y_s, tap k-2 in y_{s+1}, and so on while s+1, ... is not past the end.",
-    (
-        Mistake(
-            "this is the convolution itself; gradients come from later outputs, not earlier.",
-            lambda dy, weight: causal_conv1d(dy, ConvParams(weight, None))[0],
-        ),
-        Mistake(
-            "the taps are turned round: the last tap is the one of the current step.",
-            lambda dy, weight: _input_gradient(dy, weight[:, ::-1]),
-        ),
-    ),
-)
-
-
-def _draw_step(rng):
-    b, e, k = rng.integers(1, 4), rng.integers(1, 4), rng.integers(3, 5)
-    weight, bias = rng.normal(size=(e, k)), rng.normal(size=e)
-    return rng.normal(size=(b, e)), weight, bias, rng.normal(size=(b, k - 1, e))
-
-
-def _step(x_t, weight, bias, state):
-    return causal_conv1d_step(x_t, ConvParams(weight, bias), state)
-
-
-conv_step = Exercise(
-    "One step of conv1d",
-    _step,
-    _draw_step,
-    "append x_t to the state, weigh the k inputs with the k taps, drop the oldest.",
-    (
-        Mistake(
-            "the taps run backward: the state is oldest first, like the taps.",
-            lambda x_t, weight, bias, state: (
-                _step(x_t, weight[:, ::-1], bias, state)[0],
-                _step(x_t, weight, bias, state)[1],
-            ),
-        ),
-        Mistake(
-            "the state is not moved on: drop the oldest input and append x_t.",
-            lambda x_t, weight, bias, state: (_step(x_t, weight, bias, state)[0], state),
-        ),
-        Mistake(
-            "the bias is left out.",
-            lambda x_t, weight, bias, state: _step(x_t, weight, 0 * bias, state),
         ),
     ),
 )
