@@ -50,7 +50,6 @@ NO_LESSON = {
     "impulse_response_dense": "tutorial 05 shows the diagonal system; this is its dense sibling",
     "bidirectional_read": "bidirectional at one row; tutorial 07 derives it, 11 uses echo_encode",
     "echo_block_read": "echo_block at one row; tutorial 07 derives it, 11 uses echo_encode",
-    "bilinear_dense": "tutorial 02 shows two dense rules; this is the third of a kind",
 }
 
 

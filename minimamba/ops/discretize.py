@@ -161,7 +161,7 @@ def _discretize(delta, A, B, values):
 
 
 def _discretize_backward(dA_bar, dB_bar, cache, values_and_slopes):
-    """Mirror `_discretize`; `values_and_slopes` gives (w, f', w')."""
+    """Mirror `_discretize`, Eq. (2.7a); `values_and_slopes` gives (w, f', w')."""
     delta, A, B = cache
     xp = array_namespace(delta, A, B)
     step, full_B = delta[..., None], _per_channel(B, delta)

@@ -74,7 +74,7 @@ def _pade(xp, X):
 
 
 def matrix_exp_backward(dY, X):
-    """Pull dY back through Y = exp(X), Eq. (2.12).
+    """Pull dY back through Y = exp(X), Eq. (2.13).
 
     The derivative of exp in the direction E is the upper right block of exp([[X, E], [0, X]]); its
     adjoint is the same with X conjugated and transposed.
@@ -144,7 +144,7 @@ def zoh_dense(delta, A, B):
 
 
 def zoh_dense_backward(dA_bar, dB_bar, cache):
-    """Pull (dA_bar, dB_bar) back to (ddelta, dA, dB) through the joint exponential, Eq. (2.12)."""
+    """Pull (dA_bar, dB_bar) back to (ddelta, dA, dB) through the joint exponential, Eq. (2.13)."""
     delta, A, B = cache
     xp, n = array_namespace(A), len(A)
     joint = _joint(A, B)
@@ -175,7 +175,7 @@ def bilinear_dense(delta, A, B):
 
 
 def bilinear_dense_backward(dA_bar, dB_bar, cache):
-    """Pull (dA_bar, dB_bar) back to (ddelta, dA, dB), Eq. (2.9)."""
+    """Pull (dA_bar, dB_bar) back to (ddelta, dA, dB), Eq. (2.14)."""
     delta, A, B = cache
     xp = array_namespace(A)
     A_bar, B_bar, _ = bilinear_dense(delta, A, B)
