@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
+INSTALL = "pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12)"
 
 
 def array_namespace(*arrays):
@@ -85,6 +86,34 @@ def from_host(x, like):
     return array_namespace(like).asarray(x)
 
 
+def on_host(x):
+    """Say whether x lives on the host.
+
+    There caches want many small pieces of work; on a GPU every call costs more than a pass over
+    its cache, so that work wants few large ones.
+
+    Examples
+    --------
+    >>> on_host(np.ones(2))
+    True
+    """
+    return array_namespace(x) is np
+
+
+def to_floats(*scalars):
+    """Return arrays of one number each as Python floats, after one wait for a GPU in all.
+
+    `float(x)` of a CuPy array waits every time, and leaves the GPU idle while the host goes on.
+
+    Examples
+    --------
+    >>> to_floats(np.float32(0.5), np.ones(2).sum())
+    [0.5, 2.0]
+    """
+    xp = array_namespace(*scalars)
+    return [float(x) for x in scalars] if xp is np else to_host(xp.stack(scalars)).tolist()
+
+
 def gpu_unavailable():
     """Say why CuPy cannot be used, in one sentence; None when it can.
 
@@ -99,14 +128,31 @@ def gpu_unavailable():
     try:
         import cupy
     except ImportError:
-        return "CuPy is not installed: pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12)"
+        return f"CuPy is not installed: {INSTALL}"
     try:
         if not cupy.cuda.is_available():
             return "CuPy finds no CUDA device: is an NVIDIA driver installed?"
         float((cupy.arange(2) + 1).sum())
     except Exception as error:  # CUDA, driver, NVRTC and loader errors share no other base class
-        return f"CuPy cannot run a kernel: {(str(error) or repr(error)).splitlines()[0]}"
+        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        if "nvrtc" in reason.lower():
+            return f"CuPy finds no NVRTC, its compiler; {INSTALL} brings it ({reason})"
+        return f"CuPy cannot run a kernel: {reason}"
     return None
+
+
+def gpu_name():
+    """Return which GPU CuPy uses, with its generation and driver; call it where there is one."""
+    import cupy
+
+    runtime, device = cupy.cuda.runtime, cupy.cuda.Device()
+    name = runtime.getDeviceProperties(device.id)["name"].decode()
+    free, total = (size / 2**30 for size in runtime.memGetInfo())
+    driver = runtime.driverGetVersion()
+    return (
+        f"{name}, sm_{device.compute_capability}, {free:.1f} of {total:.1f} GiB free, "
+        f"driver for CUDA {driver // 1000}.{driver % 1000 // 10}, CuPy {cupy.__version__}"
+    )
 
 
 def check_indices(name, indices, count):

@@ -1,7 +1,7 @@
 """Which module an array belongs to, also when there is no CuPy to try it with."""
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,29 +10,23 @@ from minimamba.arrays import (
     array_namespace,
     check_indices,
     from_host,
+    gpu_name,
     gpu_unavailable,
     sum_rows,
+    to_floats,
     to_host,
 )
-
-
-class GPUArray:
-    """Stands in for cupy.ndarray."""
-
-    def get(self):
-        return np.arange(3)
+from tests import cupy_stand_in
 
 
 @pytest.fixture
 def cupy(monkeypatch):
-    """Put a module that looks like CuPy where `import cupy` finds it."""
-    module = ModuleType("cupy")
-    module.ndarray = GPUArray
-    module.asarray = lambda x: GPUArray()
-    module.arange = np.arange
-    module.cuda = SimpleNamespace(is_available=lambda: True)
-    monkeypatch.setitem(sys.modules, "cupy", module)
-    return module
+    """Put the stand-in where `import cupy` finds it, to be spoilt by the test."""
+    cupy_stand_in.install(monkeypatch)
+    spoilt = SimpleNamespace(**vars(cupy_stand_in.cupy))
+    spoilt.cuda = SimpleNamespace(**vars(spoilt.cuda))
+    monkeypatch.setitem(sys.modules, "cupy", spoilt)
+    return spoilt
 
 
 def test_numpy_arrays_belong_to_numpy_and_numbers_to_no_one():
@@ -47,14 +41,14 @@ def test_asking_does_not_import_cupy(monkeypatch):
 
 
 def test_cupy_arrays_belong_to_cupy(cupy):
-    assert array_namespace(GPUArray(), None, 2.0) is cupy
+    assert array_namespace(cupy.ones(3), None, 2.0) is cupy
     assert array_namespace(np.ones(2)) is np
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_mixture_is_refused_with_the_way_out(cupy, order):
     with pytest.raises(TypeError, match=r"NumPy and CuPy arrays mixed: .*to_host"):
-        array_namespace(*[np.ones(2), GPUArray()][::order])
+        array_namespace(*[np.ones(2), cupy.ones(2)][::order])
 
 
 @pytest.mark.parametrize("other", [[1.0], "x", object()])
@@ -66,20 +60,37 @@ def test_what_is_no_array_is_named(other):
 def test_arrays_travel_only_when_they_must(cupy):
     x = np.ones(3)
     assert to_host(x) is x and from_host(x, like=x) is x
-    assert np.array_equal(to_host(GPUArray()), np.arange(3))
-    assert isinstance(from_host(x, like=GPUArray()), GPUArray)
+    assert np.array_equal(to_host(cupy.arange(3)), np.arange(3))
+    there = from_host(x, like=cupy.ones(2))
+    assert isinstance(there, cupy.ndarray) and from_host(there, like=cupy.ones(2)) is there
 
 
-def test_a_usable_gpu_has_no_reason_against_it(cupy):
+def test_several_numbers_come_home_in_one_wait(cupy):
+    numbers = cupy.asarray(np.float32([0.5, 2.5]))
+    with cupy_stand_in.device.counted() as waits:
+        assert to_floats(numbers.sum(), numbers.max()) == [3.0, 2.5]
+    assert waits == {"get": 1}
+
+
+def test_a_usable_gpu_has_no_reason_against_it_and_a_name(cupy):
     assert gpu_unavailable() is None
+    assert gpu_name().startswith("A stand-in, sm_90, 0.2 of 1.0 GiB free, driver for CUDA 13.2")
 
 
 def test_every_way_to_have_no_gpu_has_its_sentence(cupy, monkeypatch):
-    def no_compiler(n):
-        raise RuntimeError("libnvrtc is missing\nsecond line")
+    def failing(message):
+        def arange(n):
+            raise RuntimeError(message)
 
-    cupy.arange = no_compiler
-    assert gpu_unavailable() == "CuPy cannot run a kernel: libnvrtc is missing"
+        return arange
+
+    cupy.arange = failing('Failure finding "libnvrtc.so.13": No such file\nsecond line')
+    said = "CuPy finds no NVRTC, its compiler; pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12) "
+    assert gpu_unavailable() == (
+        f'{said}brings it (Failure finding "libnvrtc.so.13": No such file)'
+    )
+    cupy.arange = failing("an illegal instruction\nsecond line")
+    assert gpu_unavailable() == "CuPy cannot run a kernel: an illegal instruction"
     cupy.cuda.is_available = lambda: False
     assert gpu_unavailable() == "CuPy finds no CUDA device: is an NVIDIA driver installed?"
     monkeypatch.setitem(sys.modules, "cupy", None)  # makes `import cupy` fail
@@ -96,6 +107,12 @@ def test_rows_are_summed_where_their_index_says():
     assert summed.dtype == np.float32
     # Four terms, summed in float32 on one side: four roundings at no more than 8.
     np.testing.assert_allclose(summed, expected, rtol=0, atol=4 * 8 * 6e-8)
+
+
+def test_rows_are_summed_on_the_device_too(cupy):
+    rows, index = np.float64([[1.0], [2.0], [4.0]]), np.array([2, 0, 2])
+    summed = sum_rows(cupy.asarray(rows), cupy.asarray(index), 3)
+    assert to_host(summed).tolist() == [[2.0], [0.0], [5.0]]
 
 
 def test_indices_of_nothing_are_always_good():

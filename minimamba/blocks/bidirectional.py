@@ -161,6 +161,6 @@ def anticausal_read_backward(dy, cache):
 
 def _flipped(position, lengths, x, flip):
     """Say where each position lands when the sequence is flipped."""
-    xp = array_namespace(x)
+    xp = array_namespace(position)  # the host, if the lengths are there: no wait for a GPU
     index = xp.broadcast_to(xp.arange(x.shape[1]), x.shape[:2])
     return at(flip(index, lengths), position)

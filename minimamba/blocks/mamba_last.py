@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from minimamba.arrays import Array, array_namespace
+from minimamba.arrays import Array, array_namespace, on_host, to_host
 from minimamba.blocks.mamba import MambaParams
 from minimamba.ops.conv import causal_conv1d, causal_conv1d_backward
 from minimamba.ops.elementwise import silu, silu_backward
@@ -10,7 +10,8 @@ from minimamba.ops.linear import LinearParams, linear, linear_backward
 from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
 from minimamba.trees import tree_map
 
-GROUP = 16  # rows worked on at once: sorted by length, so that each group is cut where it ends
+GROUP = 16  # rows worked on at once: sorted by length, so that each group is cut where it ends;
+# on a GPU all rows are one group
 
 
 class MambaLastCache(NamedTuple):
@@ -48,7 +49,8 @@ def mamba_last(x, last, p):
     ----------
     x : array, shape (b, l, d)
     last : int array, shape (b,)
-        The position to read in every row.
+        The position to read in every row. May stay on the host beside CuPy arrays: then nothing
+        waits for the GPU.
     p : MambaParams
 
     Returns
@@ -70,9 +72,10 @@ def mamba_last(x, last, p):
     """
     xp = array_namespace(x)
     y = xp.empty((len(x), p.out_proj.weight.shape[1]), x.dtype)
-    order, groups = xp.argsort(last), []
-    for start in range(0, len(x), GROUP):
-        rows = order[start : start + GROUP]
+    last, groups = to_host(last), []
+    order, size = last.argsort(), GROUP if on_host(x) else max(1, len(x))
+    for start in range(0, len(x), size):
+        rows = order[start : start + size]
         y[rows], cache = _group(x[rows, : int(last[rows].max()) + 1], last[rows], p)
         groups.append((rows, cache))
     return y, MambaLastCache(x, p, tuple(groups))

@@ -1,6 +1,9 @@
-"""Turning a right-padded sequence round, and choosing where to read it."""
+"""Turning a right-padded sequence round, and choosing where to read it.
 
-from minimamba.arrays import array_namespace
+Lengths and positions may stay on the host beside CuPy arrays: then nothing waits for the GPU.
+"""
+
+from minimamba.arrays import array_namespace, from_host
 
 
 def flip_window(x, lengths):
@@ -39,7 +42,7 @@ def flip_valid(x, lengths):
     >>> flip_valid(np.array([[1, 2, 3, 0, 0]]), np.array([3]))
     array([[3, 2, 1, 0, 0]])
     """
-    xp = array_namespace(x)
+    xp, lengths = array_namespace(x), from_host(lengths, x)
     t = xp.arange(x.shape[1])
     source = xp.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
     return x[xp.arange(len(x))[:, None], source]

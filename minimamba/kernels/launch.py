@@ -22,6 +22,8 @@ KERNELS = {  # what an op may ask for: the module of the kernel, and the functio
     "causal_conv1d": ("minimamba.kernels.conv", "forward"),
     "causal_conv1d_backward": ("minimamba.kernels.conv", "backward"),
     "causal_conv1d_step": ("minimamba.kernels.conv", "step"),
+    "selective_scan_last": ("minimamba.kernels.selective_last", "forward"),
+    "selective_scan_last_backward": ("minimamba.kernels.selective_last", "backward"),
     "spectral_filter": ("minimamba.kernels.spectral", "forward"),
     "spectral_filter_backward": ("minimamba.kernels.spectral", "backward"),
 }
@@ -95,7 +97,7 @@ def using(**changes):
         _settings.reset(token)
 
 
-def dispatch(op, subject):
+def dispatch(op, subject, *others):
     """Return the kernel for an op, or None where the op's array code should run.
 
     Parameters
@@ -105,6 +107,9 @@ def dispatch(op, subject):
     subject : array or cache
         Forward and step: the main input. Backward: the cache; a cache that a kernel made goes
         back to a kernel, whatever the settings say now.
+    *others : array or None
+        Further inputs: where one has another dtype the array code runs, which says what comes of
+        it.
 
     Returns
     -------
@@ -117,14 +122,16 @@ def dispatch(op, subject):
     """
     module, function = KERNELS[op]
     made_here = type(subject).__module__.startswith("minimamba.kernels.")
-    if not made_here and not _wants_kernel(subject):
+    if not made_here and not _wants_kernel(subject, others):
         return None
     return getattr(import_module(module), function)
 
 
-def _wants_kernel(x):
+def _wants_kernel(x, others):
     chosen = settings()
-    return chosen.enabled and chosen.loader.accepts(x) and x.dtype == np.float32
+    if not (chosen.enabled and chosen.loader.accepts(x)):
+        return False
+    return all(v is None or v.dtype == np.float32 for v in (x, *others))
 
 
 @functools.cache
@@ -170,6 +177,22 @@ def explain_out_of_memory(error):
     held = cupy.get_default_memory_pool().free_bytes()
     gib = 2**30
     return (
-        f"{error}; {(free + held) / gib:.2f} of {total / gib:.2f} GiB would fit: "
+        f"{str(error).rstrip('.')}; {(free + held) / gib:.2f} of {total / gib:.2f} GiB would fit: "
         "lower the batch size, the length or the width"
     )
+
+
+def explain_failure(error):
+    """Return one sentence for an error that CuPy or the driver raised, or None for any other.
+
+    Examples
+    --------
+    >>> explain_failure(ValueError("no")) is None
+    True
+    """
+    if sentence := explain_out_of_memory(error):
+        return sentence
+    if type(error).__module__.split(".")[0] not in ("cupy", "cupy_backends", "cuda"):
+        return None
+    first = (str(error) or "without a message").strip().splitlines()[0]
+    return f"the GPU or its driver failed ({type(error).__name__}: {first})"

@@ -53,7 +53,8 @@ def echo_encode(item_seq, lengths, params, rate=0.0, rng=None, flip=flip_window,
     item_seq : int array, shape (b, l)
         Item numbers 1..v-1, padded on the right with 0 to the length the filter was made for.
     lengths : int array, shape (b,)
-        Number of items in each row, at least 1.
+        Number of items in each row, at least 1. It and the items may stay on the host beside CuPy
+        weights: then nothing waits for the GPU.
     params : EchoParams
     rate, rng : float, numpy.random.Generator or None
         Dropout; rng None means evaluation.

@@ -193,7 +193,7 @@ def lm_step(ids_t, model, states):
     states : tuple of MambaState
     """
     params = model.params
-    x, ends = params.embeddings[ids_t], []
+    (x, _), ends = embedding(ids_t, params.embeddings), []
     for layer, state in zip(params.layers, states, strict=True):
         y, _ = rms_norm(x, layer.norm, model.eps)
         y, end = mamba_step(y, layer.mixer, state)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.kernels.launch import dispatch
 
 
 class ConvParams(NamedTuple):
@@ -57,6 +58,9 @@ def causal_conv1d(x, p, state=None):
     """
     xp = array_namespace(x, p.weight, p.bias, state)
     (b, l, e), k = x.shape, p.weight.shape[1]
+    kernel = dispatch("causal_conv1d", x, *p, state)
+    if kernel is not None:
+        return kernel(x, p, state)
     if state is None:
         state = xp.zeros((b, k - 1, e), x.dtype)
     _check("causal_conv1d", b, e, p, state)
@@ -86,6 +90,9 @@ def causal_conv1d_backward(dy, dstate, cache):
     dstate0 : array, shape (b, k - 1, e)
         Gradient of the given state.
     """
+    kernel = dispatch("causal_conv1d_backward", cache)
+    if kernel is not None:
+        return kernel(dy, dstate, cache)
     padded, p = cache
     xp = array_namespace(dy)
     l, k = dy.shape[1], p.weight.shape[1]
@@ -128,6 +135,9 @@ def causal_conv1d_step(x_t, p, state):
     """
     xp = array_namespace(x_t, p.weight, p.bias, state)
     _check("causal_conv1d_step", *x_t.shape, p, state)
+    kernel = dispatch("causal_conv1d_step", x_t, *p, state)
+    if kernel is not None:
+        return kernel(x_t, p, state)
     window = xp.concatenate([state, x_t[:, None]], axis=1)  # (b, k, e)
     y_t = xp.einsum("bke,ek->be", window, p.weight)
     return (y_t if p.bias is None else y_t + p.bias), window[:, 1:]

@@ -97,7 +97,9 @@ def matrix_exp_backward(dY, X):
     X, n = X.conj().T, len(X)
     size = float(xp.abs(dY).max()) if dY.size else 0.0
     scale = 2.0 ** ceil(log2(size)) if 0 < size < float("inf") else 1.0  # not to halve X for it
-    return scale * matrix_exp(xp.block([[X, dY / scale], [xp.zeros_like(X), X]]))[:n, n:]
+    blocks = xp.zeros((2 * n, 2 * n), xp.result_type(X, dY))
+    blocks[:n, :n], blocks[:n, n:], blocks[n:, n:] = X, dY / scale, X
+    return scale * matrix_exp(blocks)[:n, n:]
 
 
 class DenseCache(NamedTuple):

@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
-from minimamba.arrays import Array, array_namespace
+from minimamba.arrays import Array, array_namespace, from_host, on_host, to_host
+from minimamba.kernels.launch import dispatch
 from minimamba.ops._checks import check_shapes
+from minimamba.ops._positions import check_positions, seen, until
 from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
 
 AXES = {
@@ -11,6 +13,7 @@ AXES = {
     "D": "e", "z": "be", "delta_bias": "e",
 }  # fmt: skip
 BLOCK = 1 << 18  # numbers in one work array: 1 MiB of float32, half a second-level cache or so
+GPU_BLOCK = 1 << 26  # there: enough for a launch to be worth its while
 
 
 class SelectiveLastCache(NamedTuple):
@@ -64,7 +67,8 @@ def selective_scan_last(
     C : array, shape (b, n)
         The read-out at `last` only.
     last : int array, shape (b,)
-        The position to read, 0 <= last < l.
+        The position to read, 0 <= last < l. May stay on the host beside CuPy arrays: then nothing
+        waits for the GPU.
     D, delta_bias : array, shape (e,), optional
     z : array, shape (b, e), optional
         The gate's input at `last`.
@@ -84,9 +88,10 @@ def selective_scan_last(
 
     Notes
     -----
+    CuPy arrays of float32 go to the kernel of the whole scan, stopped at `last`.
     Every decay is needed once in the forward and once in the backward pass, so they are made in
-    blocks and never kept: work memory is BLOCK numbers, whatever the sizes. A block of old inputs
-    leaves out the states whose decay is below the smallest normal number of the dtype.
+    blocks and never kept: work memory is BLOCK numbers, whatever the sizes. On a CPU a block of
+    old inputs leaves out the states whose decay is below the smallest normal number of the dtype.
 
     Source: the recurrence of Mamba (Gu and Dao, arXiv 2312.00752, section 3), unrolled.
 
@@ -100,11 +105,14 @@ def selective_scan_last(
     """
     arrays = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "last": last, "D": D, "z": z}
     check_shapes({**arrays, "delta_bias": delta_bias}, AXES, sources=("u", "A"))
-    _check_positions(last, u.shape[1])
+    check_positions(last, u.shape[1])
+    kernel = dispatch("selective_scan_last", u, delta, A, B, C, D, z, delta_bias)
+    if kernel is not None:
+        return kernel(u, delta, A, B, C, last, D, z, delta_bias, delta_softplus)
     xp = array_namespace(u)
     raw = delta if delta_bias is None else delta + delta_bias
     step, step_cache = softplus(raw) if delta_softplus else (raw, None)
-    step = xp.where(_seen(last, u.shape[1])[..., None], step, xp.zeros((), step.dtype))
+    step = until(last, step)
     ahead = xp.zeros_like(step)
     ahead[:, :-1] = xp.cumsum(step[:, :0:-1], axis=1)[:, ::-1]
     mix = _mix(ahead, A, B * C[:, None], last)
@@ -123,6 +131,9 @@ def selective_scan_last_backward(dy, cache):
 
     delta_t acts twice: on its own input, and on the decay of every input before it.
     """
+    kernel = dispatch("selective_scan_last_backward", cache)
+    if kernel is not None:
+        return kernel(dy, cache)
     c, xp = cache, array_namespace(dy)
     rows = xp.arange(len(c.u))
     dz = None if c.z is None else silu_backward(dy * c.y, c.gate_cache)
@@ -132,7 +143,7 @@ def selective_scan_last_backward(dy, cache):
     dv = dy[:, None] * c.mix  # (b, l, e), gradient of delta_t u_t
     dstep = dv * c.u
     dstep[:, 1:] += xp.cumsum(dahead[:, :-1], axis=1)  # delta_t lies ahead of every earlier input
-    dstep = xp.where(_seen(c.last, c.u.shape[1])[..., None], dstep, xp.zeros((), dstep.dtype))
+    dstep = until(c.last, dstep)
     ddelta = dstep if c.step_cache is None else softplus_backward(dstep, c.step_cache)
     du, dD = dv * c.step, None
     if c.D is not None:
@@ -171,7 +182,8 @@ def _decays(ahead, A):
     """Return the function that fills one reused block with exp(S_t A), (tokens, states, e)."""
     xp = array_namespace(ahead)
     A_T = xp.ascontiguousarray(A.T)
-    work = xp.empty(max(BLOCK, A.size), xp.result_type(ahead, A))
+    room = min(max(_numbers(ahead), A.size), ahead.size * A.shape[1])
+    work = xp.empty(room, xp.result_type(ahead, A))
 
     def decay_of(tokens, states):
         S, A_s = ahead[tokens], A_T[states]
@@ -182,18 +194,33 @@ def _decays(ahead, A):
 
 
 def _blocks(ahead, A, last):
-    """Cut the positions up to `last` into blocks of like age; yield (row and time, states alive).
+    """Cut the positions up to `last` into blocks; yield (row and time, states needed).
 
-    A block is as many positions as fit the work array. exp(S A) is at most exp(-age rate); the
-    states behind the last one for which that reaches the smallest normal number are left out.
+    A block is as many positions as fit the work array. On a GPU no state is left out: finding out
+    which takes a wait.
+    """
+    row, time = to_host(seen(last, ahead.shape[1])).nonzero()
+    if on_host(ahead):
+        yield from _by_age(ahead, A, row, time)
+        return
+    size = max(1, _numbers(ahead) // A.size)
+    for start in range(0, len(row), size):
+        block = slice(start, start + size)
+        yield (from_host(row[block], ahead), from_host(time[block], ahead)), slice(None)
+
+
+def _by_age(ahead, A, row, time):
+    """Yield blocks of like age, each without the states that nothing is left of.
+
+    exp(S A) is at most exp(-age rate); the states behind the last one for which that reaches the
+    smallest normal number are left out.
     """
     xp = array_namespace(ahead)
-    row, time = xp.nonzero(_seen(last, ahead.shape[1]))
     age = ahead.real.min(-1)[row, time]
     order = xp.argsort(age)
     rate = -A.real.max(0)  # (n,), of the slowest channel
     limit = -xp.log(xp.finfo(ahead.dtype).tiny)
-    size = max(1, BLOCK // A.size)
+    size = max(1, _numbers(ahead) // A.size)
     for start in range(0, len(order), size):
         block = order[start : start + size]
         youngest = xp.maximum(age[block[0]], 0)
@@ -201,11 +228,6 @@ def _blocks(ahead, A, last):
         yield (row[block], time[block]), slice(0, int(alive.max(initial=-1)) + 1)
 
 
-def _seen(last, length):
-    return array_namespace(last).arange(length) <= last[:, None]
-
-
-def _check_positions(last, length):
-    """Raise ValueError unless every position lies in the sequence."""
-    if len(last) and not 0 <= int(last.min()) <= int(last.max()) < length:
-        raise ValueError(f"last lies in [{last.min()}, {last.max()}], expected [0, {length - 1}]")
+def _numbers(x):
+    """Return the size of the work array."""
+    return BLOCK if on_host(x) else GPU_BLOCK

@@ -9,6 +9,7 @@ from math import pi
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.kernels.launch import dispatch
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,
@@ -68,6 +69,9 @@ def spectral_filter(x, p):
     """
     array_namespace(x, *p)
     l, d = x.shape[1:]
+    kernel = dispatch("spectral_filter", x, *p)
+    if kernel is not None:
+        return kernel(x, p)
     if p.re.shape != (l // 2 + 1, d) or p.im.shape != p.re.shape:
         raise ValueError(
             f"spectral_filter: a window of {l} steps and {d} channels needs re and im of "
@@ -84,6 +88,9 @@ def spectral_filter_backward(dy, cache):
     dx is dy filtered with the conjugate response. A bin that stands for two (its mirror image is
     not kept) counts twice in the gradient of the response.
     """
+    kernel = dispatch("spectral_filter_backward", cache)
+    if kernel is not None:
+        return kernel(dy, cache)
     x_re, x_im, p = cache
     xp = array_namespace(dy)
     l = dy.shape[1]

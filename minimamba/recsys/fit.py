@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minimamba.arrays import from_host
+from minimamba.arrays import to_floats
 from minimamba.errors import InputError
 from minimamba.recsys.metrics import summarize
-from minimamba.recsys.optim import AdamState, adam_init, adamw_update, clip_by_norm, global_norm
+from minimamba.recsys.optim import AdamState, adam_init, adamw_update, shrunk, squares
 from minimamba.recsys.protocol import evaluate
 from minimamba.recsys.windows import cut, cut_all
 from minimamba.recsys.zoo import check_loss
-from minimamba.trees import tree_leaves
 
 # What overflows is found by our own checks, which say where; NumPy's warnings only repeat it.
 QUIET = np.errstate(over="ignore", invalid="ignore")
@@ -68,12 +67,11 @@ def training_rows(seqs, split, loss):
 
 
 def scorer(model, params):
-    """Return (item_seq, lengths) -> scores, with the batch moved to where the weights live."""
-    like = tree_leaves(params)[0][1]
+    """Return (item_seq, lengths) -> scores; the batch is the host's, the scores the weights'."""
 
     @QUIET
     def score(*batch):
-        return model.scores(*(from_host(x, like) for x in batch), params)
+        return model.scores(*batch, params)
 
     return score
 
@@ -82,6 +80,9 @@ def scorer(model, params):
 def train_step(model, batch, state, settings):
     """Take one step: loss, gradients, update.
 
+    The batch stays on the host, where its numbers are checked, and a GPU is waited for once: for
+    the loss and the norm of the gradient together.
+
     Raises
     ------
     TrainingError
@@ -89,19 +90,19 @@ def train_step(model, batch, state, settings):
     """
     where = f"epoch {state.epoch + 1}, step {state.position + 1}"
     rng = np.random.default_rng([settings.seed, 2, state.epoch, state.position])
-    like = tree_leaves(state.params)[0][1]
-    rows = [from_host(x, like) for x in (batch.item_seq, batch.lengths, batch.target)]
+    rows = (batch.item_seq, batch.lengths, batch.target)
     loss, cache = model.loss(*rows, state.params, settings.dropout, rng)
-    if not math.isfinite(loss):
-        raise TrainingError(f"the loss became {float(loss)} in {where}; try a smaller train.lr")
     grads = model.loss_backward(cache)
-    grads, norm = clip_by_norm(grads, settings.clip) if settings.clip else (grads, None)
-    norm = global_norm(grads) if norm is None else norm
+    loss, *parts = to_floats(loss, *squares(grads))
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss became {loss} in {where}; try a smaller train.lr")
+    norm = sum(parts) ** 0.5
     if not math.isfinite(norm):
         raise TrainingError(f"a gradient became {norm} in {where}; try a smaller train.lr")
+    grads = shrunk(grads, norm, settings.clip) if settings.clip else grads
     params, adam = adamw_update(state.params, grads, state.adam, settings.lr, decay=settings.decay)
-    loss_sum = state.loss_sum + float(loss)
-    return float(loss), state._replace(
+    loss_sum = state.loss_sum + loss
+    return loss, state._replace(
         params=params, adam=adam, position=state.position + 1, loss_sum=loss_sum
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from minimamba.arrays import array_namespace
+from minimamba.arrays import array_namespace, to_floats
 from minimamba.trees import tree_leaves, tree_map
 
 
@@ -84,8 +84,13 @@ def adamw_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, de
     >>> p[0].round(6)
     array([0.85])
     """
-    shrunk = tree_map(lambda p: p * (1 - lr * decay), params)
-    return adam_update(shrunk, grads, state, lr, betas, eps)
+    decayed = tree_map(lambda p: p * (1 - lr * decay), params)
+    return adam_update(decayed, grads, state, lr, betas, eps)
+
+
+def squares(tree):
+    """Return the sum of the squares of every leaf, each where its leaf lives."""
+    return [(x * x).sum() for _, x in tree_leaves(tree)]
 
 
 def global_norm(tree):
@@ -97,7 +102,7 @@ def global_norm(tree):
     >>> global_norm((np.array([3.0]), np.array([4.0])))
     5.0
     """
-    return sum(float((x * x).sum()) for _, x in tree_leaves(tree)) ** 0.5
+    return sum(to_floats(*squares(tree))) ** 0.5
 
 
 def clip_by_norm(grads, limit):
@@ -117,5 +122,10 @@ def clip_by_norm(grads, limit):
     (5.0, array([0.6]))
     """
     norm = global_norm(grads)
+    return shrunk(grads, norm, limit), norm
+
+
+def shrunk(grads, norm, limit):
+    """Return gradients of a known global norm scaled down to `limit`, where they are above it."""
     factor = limit / (norm + 1e-6)
-    return (tree_map(lambda g: g * factor, grads) if factor < 1 else grads), norm
+    return tree_map(lambda g: g * factor, grads) if factor < 1 else grads

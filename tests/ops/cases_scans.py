@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from minimamba.arrays import from_host
 from minimamba.gradcheck import central_difference
 from minimamba.ops.discretize import (
     bilinear,
@@ -128,7 +129,7 @@ def draw_circle(rng, s):
 
 def frequency_response(A_bar, B_bar, C):
     z = FREQUENCIES.astype(np.result_type(A_bar.dtype, np.complex64))
-    return transfer_function(A_bar, B_bar, C, z)
+    return transfer_function(A_bar, B_bar, C, from_host(z, A_bar))
 
 
 DISCRETE = [
