@@ -33,11 +33,21 @@ def main(argv=None):
     try:
         return args.call(args) or 0
     except InputError as error:
-        print(f"minimamba: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     except KeyboardInterrupt:
-        print("minimamba: stopped; the same command goes on from the last save", file=sys.stderr)
-        return 2
+        return refuse("stopped; the same command goes on from the last save")
+    except Exception as error:
+        from minimamba.kernels.launch import explain_failure
+
+        if (sentence := explain_failure(error)) is None:
+            raise
+        return refuse(sentence)
+
+
+def refuse(sentence):
+    """Print why a command could not run, and return its status."""
+    print(f"minimamba: {sentence}", file=sys.stderr)
+    return 2
 
 
 def make_parser(with_oracle=False):
@@ -150,6 +160,7 @@ def add_recommend(commands):
     parser.add_argument("-k", type=int, default=10, help="how many items")
     about = "recommend items of the history too"
     parser.add_argument("--repeats", action="store_true", help=about)
+    add_device(parser)
 
 
 def add_report(commands):
@@ -177,12 +188,12 @@ def add_info(commands):
 
 def run_info(args):
     """Print what is installed."""
-    from minimamba.arrays import gpu_unavailable
+    from minimamba.arrays import gpu_name, gpu_unavailable
     from minimamba.recsys.run import versions
 
     for name, value in versions().items():
         print(f"{name:10} {value}")
-    print(f"{'gpu':10} {gpu_unavailable() or 'can be used'}")
+    print(f"{'gpu':10} {gpu_unavailable() or gpu_name()}")
 
 
 def add_oracle(commands, wanted):

@@ -65,7 +65,7 @@ def evaluate(args):
 
 def recommend(args):
     """Print the best items for a history, and what of the history moved their scores."""
-    server = serve.open_server(args.run)
+    server = serve.open_server(args.run, placement(args.device))
     history = args.history.replace(",", " ").split()
     answer = serve.recommend(server, history, args.k, args.repeats)
     if answer.notice:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minimamba.errors import InputError
+from minimamba.kernels.launch import explain_failure
 from minimamba.recsys import checkpoint
 from minimamba.recsys.baselines import BASELINES
 from minimamba.recsys.config import to_toml
@@ -96,9 +97,28 @@ def train(folder, config, data, place=np.asarray):
     Raises
     ------
     InputError
-        The folder belongs to another run or cannot be written, or training broke down.
+        The folder belongs to another run or cannot be written, or training broke down; also where
+        the GPU did, for want of memory or for another reason.
     """
-    folder, model = Path(folder), build(config.model, len(data.seqs.names) - 1)
+    folder = Path(folder)
+    try:
+        yield from steps(folder, config, data, place)
+    except Exception as error:
+        if (why := explain_failure(error)) is None:
+            raise
+        raise InputError(f"{why}; {what_is_left(folder / 'last.safetensors')}") from error
+
+
+def what_is_left(last):
+    """Say what an end in the middle has not destroyed."""
+    if not last.exists():
+        return "nothing was saved yet"
+    return f"{last} is intact, and the same command continues from it"
+
+
+def steps(folder, config, data, place):
+    """Train as `train` says, and save on the way."""
+    model = build(config.model, len(data.seqs.names) - 1)
     open_folder(folder, config, data)
     state, before = resume(folder, model, config, place)
     checkpoint.write_text(folder / "config.toml", to_toml(config))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
+from minimamba.arrays import to_host
 from minimamba.errors import InputError
 from minimamba.models.explain import echo_attribution
 from minimamba.recsys.checkpoint import read_json, saved_config
@@ -54,8 +55,14 @@ class Answer(NamedTuple):
     notice: str  # what was done to the history, or empty
 
 
-def open_server(folder):
+def open_server(folder, place=np.asarray):
     """Load the best weights of a run folder.
+
+    Parameters
+    ----------
+    folder : str or path
+    place : callable
+        Moves an array to where scores are computed: numpy.asarray or cupy.asarray.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def open_server(folder):
     metadata = load_arrays(path)[1]
     config = saved_config(path, metadata)
     names = json.loads(metadata["items"])
-    model, params = load_best(folder, config, len(names) - 1)
+    model, params = load_best(folder, config, len(names) - 1, place)
     return Server(model, params, config, names, json.loads(metadata["titles"]))
 
 
@@ -108,7 +115,7 @@ def recommend(server, history, k=10, repeats=False):
         raise InputError(f"-k is {k}, but at least 1 was expected")
     items, length = number(server, history), server.config.model.length
     item_seq, lengths = window(items, length)
-    scores = np.asarray(scorer(server.model, server.params)(item_seq, lengths)[0], float)
+    scores = to_host(scorer(server.model, server.params)(item_seq, lengths)[0]).astype(float)
     scores[0] = -np.inf
     chances = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
     left_out = set() if repeats else set(items)
@@ -133,7 +140,7 @@ def explain(server, item_seq, lengths, items, most=3):
     """
     variants = echo_variants(server.config.model)
     wide, long = np.repeat(item_seq, len(items), 0), np.repeat(lengths, len(items))
-    moved = echo_attribution(wide, long, np.array(items), server.params, **variants)
+    moved = to_host(echo_attribution(wide, long, np.array(items), server.params, **variants))
     found = []
     for row in moved[:, : lengths[0]]:
         total = np.abs(row).sum() or 1.0
