@@ -1,0 +1,237 @@
+"""Training, evaluating and recommending with `--device gpu`, on the stand-in for CuPy."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from minimamba import cli
+from minimamba.arrays import to_host
+from minimamba.kernels.launch import using
+from minimamba.ops.dropout import dropout
+from minimamba.recsys import commands, run
+from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.fit import begin, train_step
+from minimamba.recsys.windows import cut
+from minimamba.recsys.zoo import build, first_weights
+from minimamba.trees import load_arrays, tree_leaves, tree_map
+from tests import cupy_stand_in
+from tests.cupy_stand_in import CUDARuntimeError, OutOfMemoryError, device
+from tests.kernels.problems import FORWARD, GRADIENT, check
+
+from .test_run import TINY, place, settings, write_log
+
+FLOAT64 = ("train.dtype=float64", "train.epochs=2")
+
+
+@pytest.fixture(autouse=True)
+def cupy(monkeypatch):
+    return cupy_stand_in.install(monkeypatch)
+
+
+def arguments(log, folder, *more):
+    chosen = [part for text in (*TINY, *more) for part in ("--set", text)]
+    return ["train", "--data", str(log), "--out", str(folder), "-q", *chosen]
+
+
+def states(log, folder, side, *more):
+    """Train to the end; return the state after every step, its weights on the host."""
+    config = settings(*FLOAT64, "model.outer=2", *more)
+    data = open_dataset(log, config.data)
+    steps = run.train(folder, config, data, side)
+    return [(step.loss, tree_map(to_host, step.state.params)) for step in steps]
+
+
+def close(one, two, tolerance):
+    """Say whether two trees agree, relative to the largest number of each leaf."""
+    pairs = zip(tree_leaves(one), tree_leaves(two), strict=True)
+    return all(abs(x - y).max() <= tolerance * max(1, abs(x).max()) for (_, x), (_, y) in pairs)
+
+
+def test_training_agrees_step_by_step_in_float64(tmp_path, cupy):
+    log = write_log(tmp_path)
+    with device.counted():
+        on_gpu = states(log, tmp_path / "gpu", cupy.asarray)
+    assert not device.launches  # float64 is array code
+    on_cpu = states(log, tmp_path / "cpu", np.asarray)
+    assert len(on_gpu) == len(on_cpu) == 2 * (1 + 9)
+    # Some sums run in another order; 1e-13 is a thousand roundings.
+    for (loss, params), (other_loss, other_params) in zip(on_gpu, on_cpu, strict=True):
+        assert abs(loss - other_loss) <= 1e-13 * loss and close(params, other_params, 1e-13)
+    assert not close(on_gpu[0][1], on_gpu[-1][1], 1e-3)  # something was learnt
+    results = [load_arrays(tmp_path / side / "best.safetensors")[0] for side in ("gpu", "cpu")]
+    assert results[0].keys() == results[1].keys()
+
+
+def a_step(side, dtype):
+    """Return (loss, weights) after the first step of a run whose windows have 24 items."""
+    config = settings("model.length=24", "model.state=3", f"train.dtype={dtype}", "train.batch=32")
+    data = open_dataset("synthetic:1", config.data)
+    model = build(config.model, len(data.seqs.names) - 1)
+    params = tree_map(side, first_weights(model, 1, dtype))
+    batch = cut(data.seqs, data.split.train[:32], config.model.length)
+    loss, state = train_step(model, batch, begin(params), config.train)
+    return loss, tree_map(to_host, state.adam.mean)
+
+
+def test_a_step_in_float32_runs_the_kernels_and_waits_once(cupy):
+    want, gradients = a_step(np.asarray, "float64")
+    with device.counted() as waits:
+        loss, got = a_step(cupy.asarray, "float32")
+    assert waits == {"get": 1 + len(tree_leaves(got))}  # `got` is brought home here
+    assert device.launches == {
+        "causal_conv_forward": 2,
+        "causal_conv_backward": 2,
+        "selective_scan_forward": 2,
+        "selective_scan_backward": 2,
+    }
+    assert abs(loss - want) <= FORWARD * want
+    for (path, x), (_, y) in zip(tree_leaves(gradients), tree_leaves(got), strict=True):
+        check(y, x, GRADIENT, path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_of_array_code_waits_once_too(cupy, dtype):
+    with using(enabled=False), device.counted() as waits:
+        _, mean = a_step(cupy.asarray, dtype)
+    assert waits == {"get": 1 + len(tree_leaves(mean))} and not device.launches
+
+
+def test_both_sides_drop_the_same_numbers(cupy):
+    x, masks = np.ones((5, 7)), []
+    for side in (np.asarray, cupy.asarray):
+        masks.append(to_host(dropout(side(x), 0.3, np.random.default_rng(4))[1]))
+    assert (masks[0] == masks[1]).all() and 0 < (masks[0] == 0).mean() < 0.6
+
+
+def test_scoring_a_batch_waits_for_the_scores_only(cupy, tmp_path):
+    log = write_log(tmp_path)
+    config = settings("train.epochs=1")
+    data = open_dataset(log, config.data)
+    list(run.train(tmp_path / "run", config, data))
+    model, params = run.load_best(tmp_path / "run", config, len(data.seqs.names) - 1, cupy.asarray)
+    with device.counted() as waits:
+        run.measure(run.scorer(model, params), data, config, data.split.test)
+    assert waits == {"get": -(-len(data.split.test) // config.evaluate.batch)}
+
+
+@pytest.mark.parametrize("sides", [("gpu", "cpu"), ("cpu", "gpu")])
+def test_a_run_goes_on_where_it_did_not_begin(tmp_path, sides):
+    log, mixed, whole = write_log(tmp_path), tmp_path / "mixed", tmp_path / "whole"
+    for side, epochs in zip(sides, (1, 2), strict=True):
+        more = (*FLOAT64, f"train.epochs={epochs}")
+        assert cli.main([*arguments(log, mixed, *more), "--device", side]) == 0
+    assert cli.main([*arguments(log, whole, *FLOAT64), "--device", "cpu"]) == 0
+    one, two = (load_arrays(folder / "last.safetensors")[0] for folder in (mixed, whole))
+    assert one.keys() == two.keys()
+    assert all(abs(one[name] - two[name]).max() <= 1e-13 for name in one)
+    results = [json.loads((folder / "result.json").read_text()) for folder in (mixed, whole)]
+    assert results[0]["test"] == results[1]["test"] and results[0]["epochs"] == 2
+
+
+def test_evaluating_and_recommending_give_the_same_on_both_sides(tmp_path, capsys):
+    log, folder = write_log(tmp_path), tmp_path / "run"
+    assert cli.main([*arguments(log, folder, *FLOAT64), "--device", "gpu"]) == 0
+    capsys.readouterr()
+    for command in (["evaluate", folder], ["recommend", folder, "--history", "1 2 3", "-k", "4"]):
+        printed = []
+        for side in ("cpu", "gpu", "auto"):
+            assert cli.main([*map(str, command), "--device", side]) == 0
+            printed.append(capsys.readouterr().out)
+        assert printed[0] == printed[1] == printed[2] and printed[0]
+
+
+def test_auto_takes_the_gpu_where_there_is_one(cupy, monkeypatch):
+    assert commands.placement("auto") is cupy.asarray
+    monkeypatch.setattr(cupy.cuda, "is_available", lambda: False)
+    assert commands.placement("auto") is np.asarray
+
+
+def no_compiler(n):
+    raise RuntimeError('Failure finding "libnvrtc.so.13": No such file')
+
+
+@pytest.mark.parametrize(
+    "break_it,says",
+    [
+        (lambda p: p.setitem(cli.sys.modules, "cupy", None), "CuPy is not installed: pip install"),
+        (
+            lambda p: p.setattr("cupy.cuda.is_available", lambda: False),
+            "CuPy finds no CUDA device: is an NVIDIA driver installed?",
+        ),
+        (lambda p: p.setattr("cupy.arange", no_compiler), "CuPy finds no NVRTC, its compiler"),
+    ],
+)
+def test_a_missing_gpu_is_one_sentence_in_every_command(
+    tmp_path, capsys, monkeypatch, break_it, says
+):
+    break_it(monkeypatch)
+    for command in (
+        ["train", "--data", "synthetic:1", "--out", tmp_path / "run"],
+        ["evaluate", tmp_path],
+        ["recommend", tmp_path, "--history", "1"],
+    ):
+        assert cli.main([*map(str, command), "--device", "gpu"]) == 2
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"minimamba: --device gpu: {says}") and printed.count("\n") == 1
+    assert cli.main(["info"]) == 0
+    assert f"gpu        {says}" in capsys.readouterr().out
+
+
+def test_info_names_the_gpu(capsys):
+    assert cli.main(["info"]) == 0
+    assert "gpu        A stand-in, sm_90, 0.2 of 1.0 GiB free" in capsys.readouterr().out
+
+
+FAILURES = [
+    (
+        OutOfMemoryError,
+        "Out of memory allocating [0-9,]+ bytes .*; 0.25 of 1.00 GiB would fit: lower the batch",
+    ),
+    (
+        lambda size: CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure"),
+        "the GPU or its driver failed .CUDARuntimeError: cudaErrorLaunchFailure",
+    ),
+]
+
+
+@pytest.mark.parametrize("failure,says", FAILURES, ids=["memory", "driver"])
+def test_a_failing_gpu_leaves_the_last_checkpoint_and_the_run_goes_on(
+    tmp_path, capsys, failure, says
+):
+    log, folder, whole = write_log(tmp_path), tmp_path / "run", tmp_path / "whole"
+    command = [*arguments(log, folder, *FLOAT64), "--device", "gpu"]
+    for after in (5, 2000):  # while the weights are moved there, and in the middle of an epoch
+        with device.failing(failure, after):
+            assert cli.main(command) == 2
+        printed = capsys.readouterr().err
+        assert re.match(f"minimamba: {says}", printed) and printed.count("\n") == 1
+        saved = folder / "last.safetensors"
+        if after == 5:
+            assert "nothing was saved yet" in printed and not saved.exists()
+    assert f"{saved} is intact, and the same command continues from it" in printed
+    epoch, position = place(folder)
+    assert epoch == 0 and 0 < position < 9
+    assert cli.main(command) == 0 and cli.main([*arguments(log, whole, *FLOAT64)]) == 0
+    one, two = (load_arrays(x / "last.safetensors")[0] for x in (folder, whole))
+    assert all(abs(one[name] - two[name]).max() <= 1e-13 for name in one)
+
+
+@pytest.mark.parametrize("failure,says", FAILURES, ids=["memory", "driver"])
+def test_a_failing_gpu_is_one_sentence_in_other_commands_too(tmp_path, capsys, failure, says):
+    log, folder = write_log(tmp_path), tmp_path / "run"
+    assert cli.main(arguments(log, folder, "train.epochs=1")) == 0
+    capsys.readouterr()
+    for command in (["evaluate", folder], ["recommend", folder, "--history", "1"]):
+        with device.failing(failure, after=80):
+            assert cli.main([*map(str, command), "--device", "gpu"]) == 2
+        printed = capsys.readouterr().err
+        assert re.match(f"minimamba: {says}", printed) and printed.count("\n") == 1
+
+
+def test_an_error_of_our_own_is_not_taken_for_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "open_folder", lambda *x: 1 / 0)
+    config = settings()
+    with pytest.raises(ZeroDivisionError):
+        next(run.train(tmp_path, config, open_dataset("synthetic:1", config.data)))
