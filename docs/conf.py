@@ -18,7 +18,8 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
     "equations",
-    "traceability",
+    "tables",
+    "measured",
     "api_pages",
 ]
 root_doc = "docs/index"

@@ -32,7 +32,8 @@ def write_pages(app):
         title = f"``{name}``"
         text = f"{title}\n{'=' * len(title)}\n\n.. automodule:: {name}\n"
         package = (Path(minimamba.__file__).parents[1] / Path(*name.split("."))).is_dir()
-        text += "" if package else "   :members:\n"  # a package's names have pages of their own
+        # A package's names have pages of their own; a name is documented where it is defined.
+        text += "" if package else "   :members:\n   :ignore-module-all:\n"
         path = API / page
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

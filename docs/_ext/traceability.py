@@ -1,19 +1,21 @@
 """From an equation to its derivation, code, kernel, tests and oracle check; read off the sources.
 
 A public op is a function in minimamba/ops or minimamba/blocks without a leading underscore; its
-equations are those that its docstring and body cite. The tables are made at build time by the
-directives `{equation-table}`, `{op-table}` and `{result-table}`; the tests use the functions.
+equations are those that its docstring and body cite. `tables.py` writes what is found here as
+tables; tests/docs/test_traceability.py holds it to having no hole.
 """
 
 import ast
 import re
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-from equations import ROOT, anchor, citations, definitions
+from equations import ROOT, citations, definitions
+from usage import test_files, tests_of, tree
 
-COMING = re.compile(r"tutorial (\d\d) \(to come\)")
+from minimamba.oracle.spec import CONTRACTS
+
+COMING = re.compile(r"tutorial (\d\d) \(to come\)", re.IGNORECASE)
 ROOMS = ("ops", "blocks", "models")
 
 
@@ -27,14 +29,8 @@ class Op(NamedTuple):
 
 
 @cache
-def _text(path):
-    """Read a file once."""
-    return path.read_text()
-
-
-@cache
-def _citations(path):
-    return set(citations(_text(path)))
+def _cited(path):
+    return set(citations(path.read_text()))
 
 
 def ops(root=ROOT, rooms=ROOMS[:2]):
@@ -47,31 +43,51 @@ def ops(root=ROOT, rooms=ROOMS[:2]):
 
 
 def _ops_of(path, root):
-    text = _text(path)
-    tree = ast.parse(text)
+    text = path.read_text()
     module = ".".join(path.relative_to(root / "minimamba").with_suffix("").parts)
     coming = tuple(dict.fromkeys(COMING.findall(text)))
-    for node in tree.body:
+    for node in tree(path).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             source = ast.get_source_segment(text, node)
             yield Op(node.name, module, tuple(dict.fromkeys(citations(source))), coming)
 
 
-def tests_of(name, root=ROOT):
-    """Return the test files that use a name, nearest first."""
-    word = re.compile(rf"\b{name}\b")
-    files = sorted((root / "tests").rglob("*.py"))
-    found = [p for p in files if word.search(_text(p))]
-    return [str(p.relative_to(root)) for p in found]
-
-
 def families(root=ROOT):
     """Return every differentiable op as a list of its functions: op, backward, and step if any."""
-    known = {(op.module, op.name): op for op in ops(root)}
-    for module, name in known:
-        if (module, f"{name}_backward") in known:
-            names = (name, f"{name}_backward", f"{name}_step")
-            yield [known[module, n] for n in names if (module, n) in known]
+    everything, exempt = ops(root), reasons(root)
+    known = {(op.module, op.name): op for op in everything}
+    for op in everything:
+        backward = known.get((op.module, f"{op.name}_backward"))
+        if backward and f"{op.module}.{op.name}" not in exempt:
+            yield [op, backward, *_steps(op, everything)]
+
+
+def _steps(op, everything):
+    """Return the streaming form of an op, which may have a file of its own beside it."""
+    room = op.module.split(".")[0]
+    return [s for s in everything if s.name == f"{op.name}_step" and s.module.startswith(room)]
+
+
+def others(root=ROOT):
+    """Return {reason: functions} of all that belong to no family: schedules, matrices, views."""
+    exempt, found = reasons(root), {}
+    taken = {op for family in families(root) for op in family}
+    for op in ops(root):
+        if op not in taken:
+            named = exempt.get(f"{op.module}.{op.name.removesuffix('_backward')}")
+            why = exempt.get(f"{op.module}.{op.name}") or named or exempt.get(op.module)
+            found.setdefault((op.module, why), []).append(op)
+    return found
+
+
+@cache
+def reasons(root=ROOT):
+    """Return {function or module: why it has no adjoint}, as tests/test_mirror.py keeps it."""
+    path = root / "tests" / "test_mirror.py"
+    for node in tree(path).body if path.exists() else ():
+        if isinstance(node, ast.Assign) and node.targets[0].id == "NO_OPS":
+            return ast.literal_eval(node.value)
+    return {}
 
 
 def lessons(family, root=ROOT):
@@ -83,31 +99,44 @@ def lessons(family, root=ROOT):
 
 
 def citing(number, pattern, root=ROOT):
-    """Return the files below a pattern that cite an equation."""
-    files = sorted(root.glob(pattern))
-    return [str(p.relative_to(root)) for p in files if number in _citations(p)]
+    """Return the names of the files below a pattern that cite an equation."""
+    return [p.name for p in sorted(root.glob(pattern)) if number in _cited(p)]
+
+
+def kernels_of(numbers, root=ROOT):
+    """Return the files of minimamba/kernels that compute one of these equations."""
+    found = (citing(n, f"minimamba/kernels/*.{kind}", root) for kind in ("cu", "py") for n in numbers)
+    return list(dict.fromkeys(name for names in found for name in names))
+
+
+def contract_of(op):
+    """Return the name under which the oracle judges an op, or None: `--op NAME`."""
+    base = op.name.removesuffix("_backward")
+    forms = {"ops.discretize": "discretize_{}", "blocks.mamba": "{}_block"}
+    name = forms.get(op.module, "{}").format(base)
+    return name if name in CONTRACTS else None
 
 
 def equation_rows(root=ROOT):
     """Yield a row for each equation: where it is derived, coded, tested and judged."""
     everything = ops(root, ROOMS)
-    for number, source in sorted(definitions(root).items(), key=lambda item: _order(item[0])):
-        users = [op for op in everything if number in op.equations]
-        tests = citing(number, "tests/**/*.py", root)
-        names = {op.name for op in users}
-        if not tests:
-            tests = list(dict.fromkeys(t for name in names for t in tests_of(name, root)))
+    for number, source in sorted(definitions(root).items(), key=lambda item: order(item[0])):
+        users = sorted((op for op in everything if number in op.equations), key=_sibling)
+        cited = [p for p in test_files(root) if number in _cited(p)]
+        tests = [p.relative_to(root / "tests").as_posix() for p in cited]
         yield {
             "number": number,
             "derivation": source.stem,
             "code": users,
-            "kernels": citing(number, "minimamba/kernels/*.cu", root),
-            "tests": tests,
-            "oracle": _oracle(names, number, root),
+            "kernels": kernels_of([number], root),
+            "tests": list(dict.fromkeys(tests + [t for op in users for t in tests_of(op, root)])),
+            "truth": citing(number, "minimamba/oracle/*.py", root),
+            "contracts": list(dict.fromkeys(filter(None, (contract_of(u) for u in users)))),
         }
 
 
-def _order(number):
+def order(number):
+    """Return what sorts (2.10) after (2.9), and (3.1a) after (3.1)."""
     chapter, rest = number.split(".")
     return int(chapter), int(re.match(r"\d+", rest)[0]), rest
 
@@ -115,91 +144,3 @@ def _order(number):
 def _sibling(op):
     """Order a forward function before its backward, and both before the step."""
     return [op.name.endswith(ending) for ending in ("_step", "_backward")]
-
-
-def _oracle(names, number, root):
-    """Return the oracle's files that state an equation or judge one of these functions."""
-    cited = citing(number, "minimamba/oracle/*.py", root)
-    spec = root / "minimamba" / "oracle" / "spec.py"
-    text = spec.read_text() if spec.exists() else ""
-    judged = {n for n in names for base in (n.removesuffix("_backward"),) if f'"{base}"' in text}
-    return cited or (["minimamba/oracle/spec.py"] if judged else [])
-
-
-def _table(header, rows):
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def _api(op):
-    module = op.module
-    return f"[`{op.name}`](api/{module}.rst)"
-
-
-def _files(paths):
-    paths = list(paths)
-    return ", ".join(f"`{Path(p).name}`" for p in paths[:3]) + (" …" if len(paths) > 3 else "")
-
-
-def equation_table(root=ROOT):
-    """Return the table of equations as Markdown."""
-    rows = []
-    for row in equation_rows(root):
-        link = f"Eq. ({row['number']})"
-        derived = f"[{row['derivation'][:2]}](../tutorials/{row['derivation']}.ipynb)"
-        code = ", ".join(map(_api, sorted(row["code"], key=_sibling)))
-        files = [_files(row[kind]) for kind in ("kernels", "tests", "oracle")]
-        rows.append([link, derived, code, *files])
-    header = ("equation", "in", "op, backward, step", "kernel", "tests", "oracle")
-    return _table(header, rows)
-
-
-def op_table(root=ROOT):
-    """Return the table of differentiable ops as Markdown."""
-    rows = []
-    for family in families(root):
-        numbers = dict.fromkeys(n for op in family for n in op.equations)
-        derived = [
-            f"[{number:02}](../tutorials/{stem}.ipynb)" if stem else f"{number:02} (to come)"
-            for number, stem in lessons(family, root)
-        ]
-        tests = dict.fromkeys(t for op in family for t in tests_of(op.name, root))
-        equations = ", ".join(f"Eq. ({n})" for n in sorted(numbers, key=_order))
-        code = ", ".join(map(_api, family))
-        rows.append([code, equations, ", ".join(derived), _files(tests)])
-    return _table(("op, backward, step", "equations", "derived in", "tests"), rows)
-
-
-def result_table(root=ROOT):
-    """Return the table of measured results as Markdown: file, script and its first sentence."""
-    rows = []
-    for folder in ("docs/results", "benchmarks/results"):
-        for path in sorted((root / folder).rglob("*.json")):
-            script = root / "benchmarks" / f"{path.stem}.py"
-            text = ast.get_docstring(ast.parse(_text(script))) if script.exists() else ""
-            name = f"`benchmarks/{script.name}`" if script.exists() else ""
-            rows.append([f"`{path.relative_to(root)}`", name, (text or "").split("\n")[0]])
-    return _table(("result", "script", "what it asks"), rows)
-
-
-def setup(app):
-    """Register the two directives."""
-    from docutils.statemachine import StringList
-    from sphinx.util.docutils import SphinxDirective
-
-    def directive(make):
-        class Table(SphinxDirective):
-            def run(self):
-                lines = StringList(make().split("\n"), source=__file__)
-                return self.parse_content_to_nodes_of(lines)
-
-            def parse_content_to_nodes_of(self, lines):
-                self.content = lines
-                return self.parse_content_to_nodes()
-
-        return Table
-
-    app.add_directive("equation-table", directive(equation_table))
-    app.add_directive("op-table", directive(op_table))
-    app.add_directive("result-table", directive(result_table))
-    return {"version": anchor("0.1")}
