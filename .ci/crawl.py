@@ -18,6 +18,7 @@ from equations import CITATION, citations
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 LOADS = {"script": "src", "img": "src", "source": "src", "iframe": "src", "link": "href"}
 LOADED = {"stylesheet", "icon", "preload", "preconnect", "dns-prefetch", "modulepreload"}
+FORMULA = re.compile(r"\\\[.*\\\]|\\\(.*\\\)|\\begin\{(align\*?)\}.*\\end\{\1\}", re.DOTALL)
 RAW = re.compile(r"\$\$|\\(?:frac|tag|begin|sum|bar|mathrm|cdot)\b|\\[\[(]")
 
 
@@ -37,7 +38,8 @@ class Reader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.open, self.ids, self.links, self.loads = [], set(), [], []
-        self.prose, self.text, self.cited, self.faults = [], [], 0, []
+        self.prose, self.text, self.formula = [], [], []
+        self.cited, self.faults = 0, []
 
     def handle_starttag(self, tag, attributes):
         at = {name: value or "" for name, value in attributes}
@@ -47,9 +49,8 @@ class Reader(HTMLParser):
             if self.inside("a"):
                 self.faults.append(f"a link inside a link: {at['href']}")
             self.links.append(at["href"])
-        elif tag in LOADS and at.get(LOADS[tag]):
-            if tag != "link" or LOADED & set(at.get("rel", "").split()):
-                self.loads.append(at[LOADS[tag]])
+        elif at.get(LOADS.get(tag)) and (tag != "link" or LOADED & set(at.get("rel", "").split())):
+            self.loads.append(at[LOADS[tag]])
         if any("<" in value and "equation" in value for value in at.values()):
             self.faults.append(f"a link was put into an attribute of <{tag}>")
         if tag not in VOID:
@@ -58,12 +59,19 @@ class Reader(HTMLParser):
     def handle_endtag(self, tag):
         while self.open and self.open.pop()[0] != tag:
             pass
+        if self.formula and not self.inside("math"):
+            text = "".join(self.formula).strip()
+            if not FORMULA.fullmatch(text):
+                self.faults.append(f"a formula with TeX outside of it: ...{text[-40:]!r}")
+            self.formula = []
 
     def inside(self, *words):
         """Say whether a tag or class is open."""
         return any(word in element for element in self.open for word in words)
 
     def handle_data(self, data):
+        if self.inside("math"):
+            self.formula.append(data)
         if self.inside("script", "style", "title", "math", "sidebar-tree", "toc-tree"):
             return
         if self.inside("equation"):

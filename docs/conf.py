@@ -1,12 +1,10 @@
 """Sphinx's settings: the source is the repository's root, so that tutorials stay where they are."""
 
 import sys
-import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
-warnings.filterwarnings("ignore", message=".*not encrypted.*")  # the notebook kernel's own
 
 project = "minimamba"
 author = "the minimamba authors"
@@ -24,7 +22,9 @@ extensions = [
 ]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "docs/api/*.rst", "tutorials/[0-9]*.ipynb", "tutorials/README.md"]
-exclude_patterns = ["docs/_build/**", "**/.ipynb_checkpoints"]
+exclude_patterns = ["docs/_build", "**/.ipynb_checkpoints"]
+# Sphinx would walk through all folders of the root, among them the packages in .venv.
+exclude_patterns += [".[a-z]*", "benchmarks", "build", "minimamba", "runs", "tests"]
 default_role = "literal"
 
 nb_execution_mode = "cache"

@@ -94,9 +94,7 @@ def _display(node):
     r"""Write the block as `\[...\]`: Sphinx would put it into `split`, which refuses a tag."""
     from docutils import nodes
 
-    text = node.astext().strip()
-    if not text.startswith(r"\begin{align"):
-        text = f"\\[{text}\\]"
+    text = f"\\[{node.astext().strip()}\\]"
     node.children = [nodes.Text(text)]
     node.rawsource = text
     node["nowrap"] = node["no-wrap"] = True

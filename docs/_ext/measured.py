@@ -22,8 +22,8 @@ def caption(result):
     """Say where, when and beside how much other work a result was measured."""
     m = result["machine"]
     load = ", ".join(map(str, m["load"]))
-    text = f"*{m['processor']}, one core of {m['cores']}, NumPy {m['numpy']}, {m['date']}; load of the"
-    return f"{text} machine in the last 1, 5, 15 minutes: {load}.*\n\n"
+    text = f"{m['processor']}, one core of {m['cores']}, NumPy {m['numpy']}, {m['date']}"
+    return f"*{text}; load of the machine in the last 1, 5, 15 minutes: {load}.*\n\n"
 
 
 def scan_results(root=ROOT):
@@ -52,12 +52,13 @@ def step_results(root=ROOT):
     """Return a training step beside others: its time, and its ratio to ours."""
     result = load("training_step", root)
     names = dict.fromkeys(name for r in result["results"] for name in r["programs"])
-    rows = []
-    for name in names:
-        found = [r["programs"].get(name) for r in result["results"]]
-        rows.append([name, *(f"{number(c['ms'])} ({number(c['ratio'])})" if c else "" for c in found)])
+    rows = [[name, *(_timed(r["programs"].get(name)) for r in result["results"])] for name in names]
     header = ("ms (ratio)", *(f"`b = {r['b']}`, `l = {r['l']}`" for r in result["results"]))
     return caption(result) + table(header, rows)
+
+
+def _timed(found):
+    return f"{number(found['ms'])} ({number(found['ratio'])})" if found else ""
 
 
 def length_results(root=ROOT):

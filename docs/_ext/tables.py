@@ -6,7 +6,7 @@ Each is a function that returns Markdown, and a directive of the same name: `{eq
 from pathlib import Path
 
 import traceability
-from equations import ROOT
+from equations import ROOT, definitions
 from traceability import order
 from usage import tests_of
 
@@ -42,7 +42,8 @@ def _oracle(names):
 
 def _equations(ops):
     numbers = dict.fromkeys(n for op in ops for n in op.equations)
-    return ", ".join(f"Eq. ({n})" for n in sorted(numbers, key=order))
+    listed = ", ".join(f"({n})" for n in sorted(numbers, key=order))
+    return f"Eq{'s' * (len(numbers) > 1)}. {listed}" if numbers else ""
 
 
 def _lessons(ops, root):
@@ -53,15 +54,20 @@ def _lessons(ops, root):
 
 
 def equation_table(root=ROOT):
-    """Return the table of equations."""
-    rows = []
+    """Return the tables of equations, one for each notebook."""
+    rows, chapters = {}, definitions(root)
     for row in traceability.equation_rows(root):
-        derived = f"[{row['derivation'][:2]}](../tutorials/{row['derivation']}.ipynb)"
-        code = ", ".join(map(_api, row["code"]))
         judged = ", ".join(filter(None, (_oracle(row["contracts"]), _truth(row["truth"]))))
-        cells = [f"Eq. ({row['number']})", derived, code, _names(row["kernels"])]
-        rows.append([*cells, _tests(row["tests"]), judged])
-    return table(("equation", "in", "op, backward, step", "kernel", "tests", "oracle"), rows)
+        cells = [f"Eq. ({row['number']})", ", ".join(map(_api, row["code"]))]
+        cells += [_names(row["kernels"]), _tests(row["tests"]), judged]
+        rows.setdefault(chapters[row["number"]].stem, []).append(cells)
+    header = ("equation", "op, backward, step", "kernel", "tests", "oracle")
+    return "\n\n".join(f"{_derived(stem)}\n\n{table(header, r)}" for stem, r in rows.items())
+
+
+def _derived(stem):
+    title = stem[3:].replace("-", " ")
+    return f"**[{stem[:2]} {title}](../tutorials/{stem}.ipynb)**"
 
 
 def op_table(root=ROOT):
@@ -89,14 +95,17 @@ def other_table(root=ROOT):
 
 
 def directive(make):
-    """Return the directive that puts the Markdown of `make` into a page."""
+    """Return the directive that puts the Markdown of `make` into a page, in a box of its name."""
+    from docutils import nodes
     from docutils.statemachine import StringList
     from sphinx.util.docutils import SphinxDirective
 
     class Table(SphinxDirective):
         def run(self):
             self.content = StringList(make().split("\n"), source=str(Path(__file__)))
-            return self.parse_content_to_nodes()
+            box = nodes.container(classes=["wide", self.name])
+            box += self.parse_content_to_nodes()
+            return [box]
 
     return Table
 

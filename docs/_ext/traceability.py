@@ -33,13 +33,14 @@ def _cited(path):
     return set(citations(path.read_text()))
 
 
+@cache
 def ops(root=ROOT, rooms=ROOMS[:2]):
-    """Return every public function of the rooms."""
+    """Return every public function of the rooms, a tuple."""
     paths = (p for room in rooms for p in sorted((root / "minimamba" / room).glob("*.py")))
     paths = [path for path in paths if not path.name.startswith("_")]
     if "models" in rooms:
         paths += sorted((root / "minimamba").glob("[a-z]*.py"))
-    return [op for path in paths for op in _ops_of(path, root)]
+    return tuple(op for path in paths for op in _ops_of(path, root))
 
 
 def _ops_of(path, root):
@@ -105,8 +106,9 @@ def citing(number, pattern, root=ROOT):
 
 def kernels_of(numbers, root=ROOT):
     """Return the files of minimamba/kernels that compute one of these equations."""
-    found = (citing(n, f"minimamba/kernels/*.{kind}", root) for kind in ("cu", "py") for n in numbers)
-    return list(dict.fromkeys(name for names in found for name in names))
+    places = [f"minimamba/kernels/*.{kind}" for kind in ("cu", "py")]
+    found = (name for place in places for n in numbers for name in citing(n, place, root))
+    return list(dict.fromkeys(found))
 
 
 def contract_of(op):

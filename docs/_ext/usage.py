@@ -58,9 +58,8 @@ def uses(path, root=ROOT):
         else:
             found.add(origin(module, name, root))
     for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in modules:
-                found.add(origin(modules[node.value.id], node.attr, root))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) in modules:
+            found.add(origin(modules[node.value.id], node.attr, root))
     return found
 
 

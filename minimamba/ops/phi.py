@@ -35,7 +35,7 @@ def phi1(x):
 
 
 def phi1_slope(x):
-    """Return the derivative of phi_1, (1 + (x - 1) exp(x)) / x^2, by its series for |x| < 1.
+    """Return the derivative of phi_1, Eq. (2.4): (1 + (x - 1) exp(x)) / x^2; a series for |x| < 1.
 
     Parameters
     ----------
