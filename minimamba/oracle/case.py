@@ -17,8 +17,9 @@ class Case:
     axes: dict
     cotangents: dict
     flags: dict = field(default_factory=dict)
-    memory: str = "contiguous"  # or "strided", or "expanded" (a cotangent of ones, stride 0)
+    memory: str = "contiguous"  # or how its arrays lie in it, see `frameworks.MEMORY`
     seed: tuple = ()
+    kind: str = ""  # of its sizes, where they are unusual: see `sizes.KINDS`
 
     @property
     def contract(self):

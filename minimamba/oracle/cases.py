@@ -1,22 +1,26 @@
 """The cases: drawn at random, weighted towards where implementations break.
 
-Sizes are small, odd, and around powers of two; every option is on in half of the cases; step
-sizes come from five regimes, from memories of thousands of steps to a state that forgets at once.
-Values are rounded to the dtype they travel in, so the truth is judged on what was handed over.
+Every option is on in half of the cases; step sizes come from six regimes, from memories of
+thousands of steps to a state that forgets at once; one case in six has zeros strewn over its
+inputs. Values are rounded to the dtype they travel in, so the truth is judged on what was handed
+over.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
 from .case import Case
+from .sizes import draw_sizes
 
-LENGTHS = (1, 1, 2, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65)
-DEEP = tuple(2**k + i for k in range(7, 12) for i in (-1, 0, 1))
+MEMORY = ("contiguous", "contiguous", "strided", "strided", "sliced")
 REGIMES = {
     "init": lambda rng, s: np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), s)),
     "wide": lambda rng, s: np.exp(rng.uniform(-14, 2.5, s)),
     "fast": lambda rng, s: rng.uniform(0.5, 4, s),
     "long": lambda rng, s: rng.uniform(1e-4, 1e-3, s),
-    "huge": lambda rng, s: rng.uniform(15, 95, s),  # crosses the softplus threshold of 20
+    "threshold": lambda rng, s: rng.uniform(5, 25, s),  # where a softplus becomes the identity
+    "huge": lambda rng, s: rng.uniform(15, 95, s),
 }
 
 
@@ -30,7 +34,8 @@ def draw(op, seed, dtype="float32", capabilities=frozenset(), deep=False, like=N
     seed : tuple of int
         Same seed, same case.
     capabilities : set of str
-        Optional inputs, forms of B and C, "complex", "gradients", "state_gradient" that may appear.
+        Optional inputs, forms of B and C, "complex", "gradients", "state_gradient", and the sizes
+        (`sizes.KINDS`) that may appear.
     deep : bool
         Lengths around every power of two up to 2049.
     like : dict of str to array, optional
@@ -46,19 +51,12 @@ def draw(op, seed, dtype="float32", capabilities=frozenset(), deep=False, like=N
     True
     """
     rng = np.random.default_rng([_number(op), *seed])
-    lengths = DEEP if deep and rng.random() < 0.5 else LENGTHS
-    sizes = {
-        "b": int(rng.choice([1, 2, 3])),
-        "l": int(rng.choice(lengths)),
-        "d": int(rng.choice([1, 2, 4, 6])),
-        "n": int(rng.choice([1, 2, 3, 5])),
-    }
-    if sizes["l"] > 100:
-        sizes |= {"b": 1, "d": min(sizes["d"], 2), "n": min(sizes["n"], 2)}
+    sizes, kind = draw_sizes(rng, capabilities, deep)
     may = _chooser(rng, capabilities)
     drawer = DRAWERS.get(op, _draw_discretize)
     inputs, axes, flags = drawer(rng, sizes, may, **({"like": like} if like else {}))
-    case = Case(op, dtype, inputs, axes, {}, flags, seed=tuple(seed))
+    inputs = inputs if like else _strew_zeros(rng, inputs, flags)
+    case = Case(op, dtype, inputs, axes, {}, flags, str(rng.choice(MEMORY)), tuple(seed), kind)
     if "gradients" in capabilities:
         case = _with_cotangents(rng, case, capabilities)
     return case.rounded()
@@ -81,6 +79,17 @@ def _normal(rng, shape, is_complex=False):
     return x + 1j * rng.standard_normal(shape) if is_complex else x
 
 
+def _strew_zeros(rng, inputs, flags):
+    """Put zeros where nothing may divide by them, or take their logarithm."""
+    if rng.random() > 1 / 6:
+        return inputs
+    spared = {"seq_idx"} | ({"delta"} if flags.get("delta_softplus") else set())
+    return {
+        k: x if k in spared else np.where(rng.random(x.shape) < 0.2, 0, x)
+        for k, x in inputs.items()
+    }
+
+
 def _with_cotangents(rng, case, capabilities):
     contract, sizes = case.contract, case.sizes()
     is_complex = any(np.iscomplexobj(x) for x in case.inputs.values())
@@ -90,13 +99,16 @@ def _with_cotangents(rng, case, capabilities):
             shape = tuple(sizes[k] for k in case.output_axes(name))
             mixed = is_complex and not (i == 0 and case.op.startswith("selective"))
             cotangents[name] = _normal(rng, shape, mixed)
-    memory = str(rng.choice(["contiguous", "contiguous", "strided", "strided", "expanded"]))
-    if memory == "expanded":
-        first = next(iter(cotangents))
-        cotangents[first] = np.ones_like(cotangents[first])
-    return Case(
-        case.op, case.dtype, case.inputs, case.axes, cotangents, case.flags, memory, case.seed
-    )
+    first, how = next(iter(cotangents)), rng.random()
+    if how < 0.15:
+        return replace(
+            case,
+            cotangents=cotangents | {first: np.ones_like(cotangents[first])},
+            memory="expanded",
+        )
+    if how < 0.25 and len(cotangents) > 1:  # the loss is of the state alone
+        cotangents[first] = np.zeros_like(cotangents[first])
+    return replace(case, cotangents=cotangents)
 
 
 def _forms(rng, sizes, may):
@@ -116,9 +128,10 @@ def _draw_scan(rng, sizes, may):
     axes["B"], axes["C"] = _forms(rng, sizes, may)
     options = {"D": "d", "z": "bld", "delta_bias": "d"}
     axes |= {k: v for k, v in options.items() if may(k)}
-    if may("seq_idx", 0.3):
+    both = may("initial_state with seq_idx", 0.1)
+    if both or may("seq_idx", 0.3):
         axes["seq_idx"] = "bl"
-    elif may("initial_state"):
+    if both or ("seq_idx" not in axes and may("initial_state")):
         axes["initial_state"] = "bdn"
     return _scan_values(rng, sizes, axes, softplus, complex_numbers, regime)
 
@@ -127,11 +140,13 @@ def _scan_values(rng, sizes, axes, softplus, complex_numbers, regime):
     shape = {k: tuple(sizes[x] for x in v) for k, v in axes.items()}
     x = {k: _normal(rng, s, complex_numbers and k in "BC") for k, s in shape.items()}
     delta = REGIMES[regime](rng, shape["delta"])
-    x["delta"] = np.where(delta > 15, delta, np.log(np.expm1(delta))) if softplus else delta
-    low, high = (-6, 0) if regime == "huge" else (-3, 2.8)
+    inverse = np.log(np.expm1(np.minimum(delta, 15)))
+    x["delta"] = np.where(delta > 15, delta, inverse) if softplus else delta
+    low, high = (-6, 0) if regime in ("huge", "threshold") else (-3, 2.8)
     x["A"] = -np.exp(rng.uniform(low, high, shape["A"]))
     if complex_numbers:
         x["A"] = x["A"] + 1j * rng.uniform(-4, 4, shape["A"]) * (regime != "huge")
+    x["u"] = x["u"] * rng.choice([1, 1, 1, 1e-4, 1e3])
     if "z" in x:
         x["z"] *= rng.choice([1, 3, 40])
     if "delta_bias" in x:
@@ -149,7 +164,7 @@ def _draw_scan_step(rng, sizes, may):
     axes |= {k: v for k, v in {"D": "d", "z": "bd", "delta_bias": "d"}.items() if may(k)}
     form = "bgn" if may("groups", 0.4) else "bn"
     if form == "bgn":
-        sizes["g"] = int(rng.choice([g for g in (1, 2, 3) if sizes["d"] % g == 0]))
+        sizes["g"] = int(rng.choice([g for g in (1, 2, 3, 4) if sizes["d"] % g == 0]))
     regime = str(rng.choice(list(REGIMES)))
     return _scan_values(
         rng, sizes, axes | {"B": form, "C": form}, softplus, complex_numbers, regime
@@ -182,6 +197,7 @@ def _draw_conv_step(rng, sizes, may):
 
 
 def _draw_filter(rng, sizes, may):
+    sizes["l"] = min(max(sizes["l"], 1), 257)  # the truth is a sum over all pairs of l and f
     sizes["f"] = sizes["l"] // 2 + 1
     axes = {"x": "bld", "re": "fd", "im": "fd"}
     return {k: _normal(rng, [sizes[s] for s in v]) for k, v in axes.items()}, axes, {}
@@ -195,7 +211,8 @@ def _draw_discretize(rng, sizes, may):
 
 
 def _draw_weights(rng, sizes, may, like):
-    """Draw the input of a block or a model; its weights are those that were given."""
+    """Draw the input of a block or a model, and other weights of the shapes that were given."""
+    like = {k: redrawn(rng, k, v) for k, v in like.items()} if may("weights", 0.7) else like
     axes = {k: "".join(chr(ord("α") + i) for i in range(v.ndim)) for k, v in like.items()}
     if "A_log" in like:
         sizes["d"] = like["out_proj.weight"].shape[0]
@@ -204,6 +221,21 @@ def _draw_weights(rng, sizes, may, like):
     sizes["v"] = like["backbone.embeddings.weight"].shape[0]
     ids = rng.integers(0, sizes["v"], (sizes["b"], sizes["l"]))
     return {"input_ids": ids} | like, {"input_ids": "bl"} | axes, {}
+
+
+def redrawn(rng, name, like):
+    """Draw a weight so that everything matters: memories of all lengths, no branch drowned.
+
+    A trained or freshly made model may forget within a step; then a lost state hardly shows.
+    """
+    if name.endswith("A_log"):
+        return rng.uniform(-4, 1.5, like.shape)
+    if name.endswith("dt_proj.bias"):
+        return np.log(np.expm1(np.exp(rng.uniform(-5, 0.5, like.shape))))
+    if like.ndim == 1:
+        return 0.3 * _normal(rng, like.shape) + ("norm" in name or name.endswith("D"))
+    fan_in = 1 if "embeddings" in name else like[0].size
+    return 1.5 * _normal(rng, like.shape) / np.sqrt(fan_in)
 
 
 DRAWERS = {

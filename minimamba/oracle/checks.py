@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import bound
-from .checks_scan import duality, padding, time_shift, zero_delta
+from .checks_scan import duality, extremes, padding, time_shift, zero_delta
 from .judge import LARGEST
 from .related import (
     apart,
@@ -33,13 +33,15 @@ def split(target, case, judge, result, rng):
     if "seq_idx" in case.inputs or (not opaque and coarse_state(judge, result, pair[1])):
         return None
     cut = int(rng.integers(1, l))
-    ends = [cut, l] if rng.random() < 0.5 else [cut, *range(cut + 1, l + 1)]
+    whole = rng.random() < 0.5 or l - cut > 100  # one by one only where that is soon done
+    ends = [cut, l] if whole else [cut, *range(cut + 1, l + 1)]
     outs, start, state, last = [], 0, None, None
     for end in ends:
         part = between(case, start, end)
         if start:
             part = part if opaque else with_input(part, pair[0], last)
-        got = target.run(part, gradients=False, state=state if opaque else None)
+        more = {"state": state} if opaque and start else {}
+        got = target.run(part, gradients=False, **more)
         outs.append(got.outputs[main_output(case)])
         start, state, last = end, got.state, None if opaque else got.outputs[pair[1]]
     name = main_output(case)
@@ -176,6 +178,7 @@ CHECKS = {
     "time shift": time_shift,
     "padding": padding,
     "duality": duality,
+    "extremes": extremes,
 }
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .related import apart, timed
+from . import checks_model
+from .related import apart, longer, timed
 
 
 def zero_delta(target, case, judge, result, rng):
@@ -40,21 +41,16 @@ def time_shift(target, case, judge, result, rng):
         late[key] = np.concatenate([np.zeros_like(lead) if key == "u" else lead, x], axis=1)
     shifted = replace(case.with_inputs(**late), cotangents={})
     got = target.run(shifted, gradients=False).outputs["out"][:, k:]
-    gap = apart(
-        judge, "out", got, result.outputs["out"], result, _later_additions(judge, case, l, k)
-    )
+    gap = apart(judge, "out", got, result.outputs["out"], result, longer(judge, l, k))
     return (
         f"{k} silent steps before the sequence change it, {gap:.3g} tolerances" if gap > 1 else None
     )
 
 
-def _later_additions(judge, case, l, k):
-    """A longer sequence may pass one more level of a tree: one more rounding of each term."""
-    return judge.tolerance()["out"] if np.ceil(np.log2(l + k)) > np.ceil(np.log2(l)) else 0.0
-
-
 def padding(target, case, judge, result, rng):
     """Steps of delta = 0 after the sequence leave its outputs and its last state alone."""
+    if case.contract.mapping:
+        return checks_model.padding(target, case, judge, result, rng)
     if case.op != "selective_scan" or "seq_idx" in case.inputs:
         return None
     l, k, tail = case.sizes()["l"], int(rng.integers(1, 9)), {}
@@ -71,7 +67,7 @@ def padding(target, case, judge, result, rng):
             )
         tail[key] = np.concatenate([x, end], axis=1)
     got = target.run(replace(case.with_inputs(**tail), cotangents={}), gradients=False)
-    doubt = _later_additions(judge, case, l, k)
+    doubt = longer(judge, l, k)
     gap = apart(judge, "out", got.outputs["out"][:, :l], result.outputs["out"], result, doubt)
     if gap > 1:
         return f"{k} steps of delta = 0 after the sequence change out, {gap:.3g} tolerances"
@@ -114,3 +110,23 @@ def duality(target, case, judge, result, rng):
     return (
         f"du is not the reversed scan of its cotangent, {gap:.3g} tolerances" if gap > 1 else None
     )
+
+
+def extremes(target, case, judge, result, rng):
+    """Far out on every scale: a softplus and a gate of +-100, a decay of e^-10000, steps of 0."""
+    if not case.op.startswith("selective") or rng.random() < 0.7 or case.kind:
+        return None
+    reach = [-100, 100] if case.flags else [0, 1e4]
+    moved = {}
+    for key, values in {"delta": reach, "z": [-100, 100]}.items():
+        if key in case.inputs:
+            x = case.inputs[key]
+            there = rng.random(x.shape) < 0.3
+            moved[key] = np.where(there, rng.choice(values, x.shape), x)
+    far = case.with_inputs(**moved).rounded()
+    findings = judge.like(far).findings(target.run(far))
+    worst = max(findings, key=lambda f: f.ratio, default=None)
+    if worst is None or worst.ratio <= 1:
+        return None
+    said = "not a number" if worst.ratio == np.inf else f"{worst.ratio:.3g} tolerances off"
+    return f"{worst.output} is {said} where delta is {reach[0]:g} or {reach[1]:g}"

@@ -7,6 +7,12 @@ exactly. Gradients come from the framework, or from a `backward` the caller give
 import numpy as np
 
 KINDS = {"float32": "complex64", "float64": "complex128"}
+MEMORY = {
+    "contiguous": "row by row",
+    "strided": "the last two axes the other way round, as after a transpose",
+    "sliced": "the second half of a larger array, as after a split; what lies beside it is NaN",
+    "expanded": "row by row, but the first cotangent, whose strides are 0 as after a sum",
+}
 
 
 def dtype_name(x):
@@ -20,12 +26,15 @@ class NumPy:
     name = "numpy"
     differentiates = False
 
-    def array(self, x, dtype, strided=False):
+    def array(self, x, dtype, memory="contiguous"):
         x = np.asarray(x)
         if x.dtype.kind in "iub":
             return x.astype(np.int64)
-        x = x.astype(KINDS[dtype] if x.dtype.kind == "c" else self._dtype(dtype))
-        return np.swapaxes(np.swapaxes(x, -1, -2).copy(), -1, -2) if strided else x.copy()
+        x = x.astype(KINDS[dtype] if x.dtype.kind == "c" else self._dtype(dtype), order="C")
+        if memory == "sliced":
+            return np.concatenate([np.full_like(x, np.nan), x], axis=1)[:, x.shape[1] :]
+        turned = memory == "strided"
+        return np.swapaxes(np.swapaxes(x, -1, -2).copy(), -1, -2) if turned else x.copy()
 
     def _dtype(self, name):
         if name != "bfloat16":
@@ -58,8 +67,14 @@ class CuPy(NumPy):
 
         self.cupy = cupy
 
-    def array(self, x, dtype, strided=False):
-        return self.cupy.asarray(super().array(x, dtype, strided))
+    def array(self, x, dtype, memory="contiguous"):
+        """Lay the array out on the device: a copy from the host would come contiguous."""
+        x = self.cupy.asarray(super().array(x, dtype))
+        if memory == "sliced" and x.dtype.kind not in "iub":
+            beside = self.cupy.full_like(x, np.nan)
+            return self.cupy.concatenate([beside, x], axis=1)[:, x.shape[1] :]
+        turned = memory == "strided"
+        return self.cupy.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) if turned else x
 
     def expanded(self, x):
         return self.cupy.broadcast_to(x.ravel()[:1].reshape((1,) * x.ndim), x.shape)
@@ -82,14 +97,17 @@ class Torch:
 
         self.torch, self.device = torch, device
 
-    def array(self, x, dtype, strided=False):
-        torch, x = self.torch, np.array(x, copy=True)
+    def array(self, x, dtype, memory="contiguous"):
+        torch, x = self.torch, np.array(x, order="C")
         if x.dtype.kind in "iub":
             return torch.from_dlpack(x.astype(np.int64)).to(self.device)
-        wide = x.astype("complex128" if x.dtype.kind == "c" else "float64")
+        wide = x.astype("complex128" if x.dtype.kind == "c" else "float64", order="C")
         kind = KINDS[dtype] if x.dtype.kind == "c" else dtype
         t = torch.from_dlpack(wide).to(getattr(torch, kind)).to(self.device)
-        return t.transpose(-1, -2).contiguous().transpose(-1, -2) if strided else t
+        if memory == "sliced":
+            return torch.cat([torch.full_like(t, np.nan), t], 1)[:, t.shape[1] :]
+        turned = memory == "strided"
+        return t.transpose(-1, -2).contiguous().transpose(-1, -2) if turned else t
 
     def expanded(self, x):
         return x.ravel()[:1].reshape((1,) * x.ndim).expand(x.shape)
@@ -129,7 +147,7 @@ class Jax:
 
         self.jax = jax
 
-    def array(self, x, dtype, strided=False):
+    def array(self, x, dtype, memory="contiguous"):
         x = np.asarray(x)
         if dtype == "float64" and not self.jax.config.jax_enable_x64:
             raise RuntimeError("float64 under JAX needs jax.config.update('jax_enable_x64', True)")

@@ -134,18 +134,17 @@ class Judge:
             error = np.abs(got - want).astype(np.float64)
             size = np.abs(want).astype(np.float64)
             relative = _max(np.where(size > 0, error / size, 0))
-            vacuous = float(
-                np.mean((self.tolerance()[name] > size) & (size > 0) if size.size else 0)
-            )
+            ulp = _max(error / _spacing(size, dtype))
+            blind = (self.tolerance()[name] > size) & (size > 0)
         return Finding(
             name,
             worst,
             strict,
             self._grade(name, got, dtype, strict),
             strict * self.ladder[0].u,
-            _max(error / _spacing(size, dtype)),
+            ulp,
             relative,
-            vacuous,
+            float(np.mean(blind)) if blind.size else 0.0,
             where,
             want,
             got,

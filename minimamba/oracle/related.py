@@ -34,6 +34,11 @@ def apart(judge, name, one, other, result, doubt=0.0):
     return float(np.max(ratios(one, other, tol, result.dtypes[name], 1.0), initial=0.0))
 
 
+def longer(judge, l, k, name="out"):
+    """Return the doubt of k more steps: one more level of a tree is one more rounding a term."""
+    return judge.tolerance()[name] if np.ceil(np.log2(l + k)) > np.ceil(np.log2(l)) else 0.0
+
+
 def coarse_state(judge, result, name):
     return bound.unit_roundoff(result.dtypes[name]) > judge.base
 

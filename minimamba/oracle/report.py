@@ -9,6 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from .repeats import in_words
+
 
 @dataclass
 class Row:
@@ -38,6 +40,7 @@ class Failure:
     sizes: dict
     code: str = ""
     seed: tuple = ()
+    drawn: str = ""  # what was said of the case before it was made small
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Report:
     framework: str
     rows: list = field(default_factory=list)
     failures: list = field(default_factory=list)
+    repeats: list = field(default_factory=list)
     skipped: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
     error: str | None = None  # why it could not be run
@@ -72,6 +76,7 @@ class Report:
         data |= {"format": "minimamba-oracle-report/1", "passed": self.passed}
         data |= {"exit_code": self.exit_code, "rows": [asdict(r) for r in self.rows]}
         data["failures"] = [asdict(f) for f in self.failures]
+        data["repeats"] = [asdict(r) for r in self.repeats]
         return _plain(data)
 
     def to_json(self):
@@ -87,13 +92,17 @@ class Report:
         console = console or Console(width=max(Console().width, 108))
         if self.rows:
             console.print(_table(self))
+        for line in in_words(self.repeats):
+            console.print(f"repeats  {line}", markup=False, highlight=False)
         for name, why in self.skipped.items():
             console.print(f"skipped  {name}: {why}", markup=False, highlight=False)
         for note in self.notes:
             console.print(f"note     {note}", markup=False, highlight=False)
         for f in self.failures:
-            text = f"WRONG    [{f.check}] {f.sentence} ({f.dtype}, {_sizes(f.sizes)})"
+            text = f"WRONG    [{f.check}] {f.sentence} ({f.dtype}, {words(f.sizes)})"
             console.print(text, markup=False, highlight=False)
+            if f.drawn and f.drawn != f"{f.sentence} ({words(f.sizes)})":
+                console.print(f"    as drawn: {f.drawn}", markup=False, highlight=False)
             if f.code:
                 console.print(f.code, markup=False, highlight=False, soft_wrap=True)
         console.print(self.verdict(), markup=False, highlight=False)
@@ -121,7 +130,8 @@ def _table(report):
     return table
 
 
-def _sizes(sizes):
+def words(sizes):
+    """Return sizes as they are printed: b=1 l=2."""
     return " ".join(f"{k}={v}" for k, v in sizes.items())
 
 
@@ -136,25 +146,6 @@ def _plain(x):
     if isinstance(x, (float, np.floating)):
         return float(x) if math.isfinite(x) else str(float(x))
     return int(x) if isinstance(x, np.integer) else x
-
-
-def literal(x, dtype):
-    """Return an array as code that makes it again, every digit kept and none too many."""
-    kind = {"float32": np.float32, "float16": np.float16, "bfloat16": np.float32}.get(dtype, float)
-
-    def text(v):
-        if isinstance(v, np.ndarray):
-            return "[" + ", ".join(text(w) for w in v) + "]"
-        if np.iscomplexobj(v):
-            return f"{text(v.real)} + {text(v.imag)}j".replace("+ -", "- ")
-        return str(kind(v)) if np.isfinite(v) and np.asarray(v).dtype.kind == "f" else str(v)
-
-    x = np.asarray(x)
-    if x.dtype.kind in "iu":
-        return f"np.array({x.tolist()})"
-    name = "float32" if dtype == "bfloat16" else dtype
-    name = {"float32": "complex64", "float64": "complex128"}[name] if np.iscomplexobj(x) else name
-    return f"np.array({text(x).replace('nan', 'np.nan')}, np.{name})"
 
 
 def save_heat_map(report, path):

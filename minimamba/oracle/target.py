@@ -10,6 +10,7 @@ from .frameworks import dtype_name, find_framework
 from .spec import CONTRACTS, Input
 
 TIMED = {"bld": "bdl", "bln": "bnl", "blgn": "bgnl", "bjd": "bdj", "bldn": "bdnl"}
+LAID_OUT = {*TIMED, "bd", "bn", "bgn"}  # activations: weights and states come row by row
 
 
 class DidNotRun(Exception):
@@ -50,12 +51,18 @@ class Target:
         """Tell whether the callable has an argument for one of our inputs or flags."""
         return name in self.open
 
-    def run(self, case, gradients=True, state=None):
-        """Call the target on a case, and pull the case's cotangents back if it can."""
-        arrays = {k: self._array(case, k) for k in case.inputs}
+    def run(self, case, gradients=True, **more):
+        """Call the target on a case, and pull the case's cotangents back if it can.
+
+        `more` are arguments of a block or a model that are no part of the case: its state, a mask.
+        """
+        try:
+            arrays = {k: self._array(case, k) for k in case.inputs}
+        except (RuntimeError, TypeError, ImportError) as error:
+            raise DidNotRun(f"cannot be given {case.dtype}: {error}") from error
         before = {k: self.frame.host(x) for k, x in arrays.items()}
         wanted = gradients and self.differentiates and bool(case.cotangents)
-        result = self._limited(self._run, case, arrays, wanted, state)
+        result = self._limited(self._run, case, arrays, wanted, more)
         writable = self.contract.state[0] if self.contract.in_place else None
         for k, x in arrays.items():
             if k != writable and not np.array_equal(before[k], self.frame.host(x), equal_nan=True):
@@ -85,11 +92,11 @@ class Target:
             raise DidNotRun(f"raised {type(box[0]).__name__}: {text}") from box[0]
         return box[0]
 
-    def _run(self, case, arrays, wanted, state):
+    def _run(self, case, arrays, wanted, more):
         raw = []
 
         def call(leaves):
-            raw.append(self._call(case, arrays | leaves, state))
+            raw.append(self._call(case, arrays | leaves, more))
             return self._named(raw[-1], arrays)
 
         grads = {}
@@ -104,21 +111,23 @@ class Target:
             outputs, grads = self.frame.gradients(call, leaves, cotangents)
         return self._result(case, outputs, grads, raw[-1])
 
-    def _call(self, case, arrays, state):
+    def _call(self, case, arrays, more):
         if self.contract.mapping:
             first, *rest = arrays
-            extra = {} if state is None else {"state": state}
-            return self.fn(arrays[first], {k: arrays[k] for k in rest}, **extra)
+            return self.fn(arrays[first], {k: arrays[k] for k in rest}, **more)
+        flags = self.flags(case)
+        given = dict(arrays)
+        positional = [given.pop(k) for k in self.required if k in given]
+        return self.fn(*positional, **{self.names.get(k, k): x for k, x in given.items()}, **flags)
+
+    def flags(self, case):
+        """Return the arguments of a call that are no arrays, under the callable's names."""
         flags = {self.names.get(k, k): v for k, v in case.flags.items()}
         if "return_last_state" in self.open and self.contract.state:
             flags["return_last_state"] = True
         if "activation" in flags:
             flags["activation"] = "silu"
-        given = dict(arrays)
-        if state is not None:
-            given[self.contract.state[0]] = state
-        positional = [given.pop(k) for k in self.required if k in given]
-        return self.fn(*positional, **{self.names.get(k, k): x for k, x in given.items()}, **flags)
+        return flags
 
     def _named(self, returned, arrays):
         """Return {output name: array} of whatever came back."""
@@ -172,19 +181,23 @@ class Target:
         x = self._array(case, name)
         return self.frame.host(x) if case.inputs[name].dtype.kind in "fc" else case.inputs[name]
 
+    def cotangent(self, case, name):
+        """Return a cotangent as the callable gets it, on the host."""
+        return self.frame.host(self._cotangent(case, name))
+
     def _array(self, case, name):
         x, axes = case.inputs[name], case.axes[name]
         timed = self.layout == "bdl" and axes in TIMED
         x = np.moveaxis(x, 1, -1) if timed else x
         if timed and np.iscomplexobj(x) and self.contract.name == "selective_scan":
             x = np.stack([x.real, x.imag], -1).reshape(*x.shape[:-1], -1)  # re, im interleaved
-        return self.frame.array(x, case.dtype_of(name), _strided(case, axes))
+        return self.frame.array(x, case.dtype_of(name), _memory(case, axes))
 
     def _cotangent(self, case, name):
         axes = case.output_axes(name)
         x = case.cotangents[name]
         x = np.moveaxis(x, 1, -1) if self.layout == "bdl" and axes in TIMED else x
-        y = self.frame.array(x, case.dtype_of(name), _strided(case, axes))
+        y = self.frame.array(x, case.dtype_of(name), _memory(case, axes))
         first = next(iter(case.cotangents)) == name
         return self.frame.expanded(y) if case.memory == "expanded" and first and x.size else y
 
@@ -204,8 +217,8 @@ class Target:
         return x, None
 
 
-def _strided(case, axes):
-    return case.memory == "strided" and axes in TIMED
+def _memory(case, axes):
+    return case.memory if axes in LAID_OUT else "contiguous"
 
 
 def parameters(fn, contract):

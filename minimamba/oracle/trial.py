@@ -1,11 +1,10 @@
-"""One case of one target: everything that is wrong with it, in sentences, and as code."""
+"""One case of one target: everything that is wrong with it, in sentences."""
 
 import numpy as np
 
 from . import bound
 from .checks import CHECKS, run_all
 from .judge import Judge
-from .report import literal
 
 
 def failures(target, case, profile, grade, names=tuple(CHECKS)):
@@ -44,30 +43,3 @@ def dtype_complaints(case, result):
         allowed = {case.dtype} | ({"float32"} if sixteen and not main else set())
         if real not in allowed:
             yield f"{name} has dtype {got}, expected {case.dtype}"
-
-
-def code(target, case, output, judged=()):
-    """Return code that makes the case's arguments, in the layout the target is called with."""
-    lines, shown = [], list(case.inputs)
-    if case.contract.mapping:
-        shown = shown[:1]
-        lines.append(f"# the weights as given, seed {case.seed}")
-    for k in shown:
-        x = target.argument(case, k)
-        name = target.names.get(k, k).replace(".", "_")
-        short = f"# {name}: {x.size} numbers, seed {case.seed}"
-        lines.append(f"{name} = {literal(x, case.dtype_of(k))}" if x.size <= 64 else short)
-    lines += [f"{k} = {v}" for k, v in case.flags.items()]
-    if output[1:] in case.inputs:
-        for k, v in case.cotangents.items():
-            lines.append(f"d{k} = {literal(v, case.dtype_of(k))}  # cotangent, channel-last")
-    for f in judged:
-        if f.output == output and f.where.size <= 64:
-            lines.append(f"# {output}, channel-last, expected: {_plain(f.want, case)}")
-            lines.append(f"# {output}, channel-last, got:      {_plain(f.got, case)}")
-    return "\n".join("    " + line for line in lines)
-
-
-def _plain(x, case):
-    x = x.astype(complex if np.iscomplexobj(x) else float)
-    return (x if case.dtype == "float64" else np.round(x, 9)).tolist()

@@ -57,7 +57,8 @@ def recurrence(m, a, b, h0, dh=None):
         return {"h": h}
     g = adjoint_scan(m, a, dh)
     h_prev = m.concatenate([h0[:, None], h[:, :-1]])
-    return {"h": h, "da": g * h_prev.conj(), "db": g, "dh0": (a[:, :1].conj() * g[:, :1])[:, 0]}
+    dh0 = (a[:, :1].conj() * g[:, :1])[:, 0] if a.shape[1] else m.lift(np.zeros(h0.shape))
+    return {"h": h, "da": g * h_prev.conj(), "db": g, "dh0": dh0}
 
 
 def adjoint_scan(m, a, dh):

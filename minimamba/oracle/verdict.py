@@ -1,24 +1,21 @@
 """`check`: draw cases, run the target, judge it, and shrink what fails."""
 
 import time
-from dataclasses import replace
-
-import numpy as np
 
 from .cases import draw
 from .checks import CHECKS
+from .discover import discover
 from .judge import accepted, grades
-from .report import Failure, Report, Row
+from .paste import code
+from .repeats import repeat
+from .report import Failure, Report, Row, words
 from .shrink import shrink
+from .sizes import KINDS
 from .target import DidNotRun, Target
-from .trial import code, failures
+from .trial import failures
 
 ENOUGH = 6  # failing cases after which a dtype is known to be wrong
-FEATURES = {
-    "selective_scan": ("constant", "groups", "complex"),
-    "selective_scan_step": ("groups", "complex"),
-    "recurrence": ("trailing", "complex"),
-}
+SECOND = 10  # one case in so many is run twice
 
 
 def check(
@@ -103,80 +100,25 @@ class _Run:
         self.order = [p.name for p in grades(dtype)]
         self.like = {"like": weights} if weights else {}
         self.found = {}
-        self.capabilities = self._discover(declared)
+        self.declared, self.repeats = declared, {}
+        found = discover(target, dtype, declared, self._draw, report.skipped)
+        self.capabilities = found | set(KINDS)
 
     def _draw(self, seed, capabilities, deep=False):
         op = self.target.contract.name
         return draw(op, seed, self.dtype, capabilities, deep, **self.like)
 
-    def _discover(self, declared):
-        """Find out what runs, one capability at a time; say what does not."""
-        target, contract = self.target, self.target.contract
-        always = {k for k in target.names if k.startswith("always ")}
-        plain = target.run(self._draw((0, 0), always), gradients=False)
-        optional = [k for k, v in contract.inputs.items() if v.optional]
-        wanted = [*optional, *contract.flags, *FEATURES.get(contract.name, ())]
-        have = set(always)
-        for name in wanted:
-            why = self._lacks(name, always, declared)
-            if why is None:
-                have.add(name)
-            elif f"always {name}" not in always:
-                label = f"{name} ({self.dtype})" if self.dtype in why else name
-                self.report.skipped[label] = why
-        if contract.state and contract.state[1] not in plain.outputs:
-            self.report.skipped[contract.state[1]] = "not returned"
-        return have | self._gradients(always, declared)
-
-    def _lacks(self, name, always, declared):
-        target, contract = self.target, self.target.contract
-        if declared is not None and name not in declared:
-            return "not declared"
-        if name in {**contract.inputs, **contract.flags} and not target.takes(name):
-            return "not an argument"
-        if name == "complex" and self.dtype not in ("float32", "float64"):
-            return f"complex numbers have no {self.dtype}"
-        if declared is not None:
-            return None
-        try:
-            target.run(self._draw((0, 1), always | {f"always {name}"}), gradients=False)
-        except DidNotRun as error:
-            return f"it {error}"
-        return None
-
-    def _gradients(self, always, declared):
-        target, have = self.target, set()
-        if not target.differentiates:
-            self.report.skipped["gradients"] = f"{target.frame.name} has none; pass backward="
-            return have
-        for name in ("gradients", "state_gradient"):
-            if name == "state_gradient" and not target.contract.state:
-                continue
-            if declared is not None and name not in declared:
-                self.report.skipped[name] = "not declared"
-                continue
-            case = self._draw((0, 2), always | {"gradients"} | have | {name})
-            if name == "state_gradient":
-                last = target.contract.state[1]
-                only = {k: v if k == last else 0 * v for k, v in case.cotangents.items()}
-                case = replace(case, cotangents=only, memory="contiguous")
-            try:
-                result = target.run(case)
-                if not result.grads or only_zero(result, name):
-                    raise DidNotRun("gives no gradient there")
-                have.add(name)
-            except DidNotRun as error:
-                self.report.skipped[name] = f"it {error}"
-                break
-        return have
-
     def go(self, seed, deadline, count, deep):
         """Run cases until the time, the count or the patience is used up."""
         started, failing, i = time.monotonic(), 0, 0
         while i < count and failing < ENOUGH and (i < 3 or time.monotonic() < deadline):
-            failing += self._one(self._draw((seed, i), self.capabilities, deep))
-            i += 1
+            case = self._draw((seed, i), self.capabilities, deep)
+            failed = self._one(case)
+            if not failed and i % SECOND == 0:
+                repeat(self.target, case, self.repeats)
+            failing, i = failing + failed, i + 1
         self.report.rows += self.rows.values()
+        self.report.repeats += self.repeats.values()
         patience = min(12.0, 0.4 * (deadline - started))  # for making small cases of the failures
         for n, (key, (case, sentence)) in enumerate(self.found.items()):
             self._explain(key, case, sentence, patience / 4 if n < 4 else 0.0)
@@ -188,12 +130,20 @@ class _Run:
         except DidNotRun as error:
             if "did not return" in str(error):
                 raise
+            if self._may_refuse(case):
+                why = f"it {error}, at {words(case.sizes())}"
+                self.report.skipped.setdefault(f"{case.kind} ({self.dtype})", why)
+                return False
             failed, judged = {("runs", ""): f"it {error}"}, []
         for f in judged:
             self._count(f)
         for key, sentence in failed.items():
             self.found.setdefault(key, (case, sentence))
         return bool(failed)
+
+    def _may_refuse(self, case):
+        """Tell whether a case is of unusual size: whoever raises there has said so, and may."""
+        return case.kind and case.kind not in (self.declared or ())
 
     def _count(self, f):
         row = self.rows.setdefault(f.output, Row(f.output, self.dtype, self.profile.name))
@@ -222,11 +172,10 @@ class _Run:
             found, judged = failures(self.target, small, self.profile, self.grade)
         except DidNotRun as error:
             found, judged = {key: f"it {error}"}, []
-        sizes = {k: v for k, v in small.sizes().items() if k.isascii()}
         text = code(self.target, small, output, judged) if seconds else ""
-        self.report.failures.append(
-            Failure(kind, output, self.dtype, found.get(key, sentence), sizes, text, case.seed)
-        )
+        failure = Failure(kind, output, self.dtype, found.get(key, sentence), axes(small), text)
+        failure.seed, failure.drawn = case.seed, f"{sentence} ({words(axes(case))})"
+        self.report.failures.append(failure)
         heat = next((f for f in judged if f.output == output), None)
         if self.report.heat is None and heat is not None:
             big = next((f for f in self._again(case) if f.output == output), heat)
@@ -239,5 +188,6 @@ class _Run:
             return []
 
 
-def only_zero(result, name):
-    return name == "state_gradient" and not any(np.any(g) for g in result.grads.values())
+def axes(case):
+    """Return the sizes of a case that have a letter of their own: a weight's are its author's."""
+    return {k: v for k, v in case.sizes().items() if k.isascii()}

@@ -11,7 +11,7 @@ from minimamba.ops import conv, discretize, schedules, selective, spectral
 from minimamba.ops.norm import RMSNormParams
 from minimamba.ops.recurrence import recurrence, recurrence_backward
 
-from .mutants.kill import weights
+from .mutants.kill import lm_weights, weights
 
 BOTH = ("float32", "float64")
 
@@ -100,17 +100,6 @@ def test_a_whole_mamba_block_through_its_checkpoint_names():
 
     report = judged(run, "mamba_block", backward, weights=weights(), cases=8)
     assert {r.output for r in report.rows} > {"dx", "dA_log", "ddt_proj.bias", "dconv1d.weight"}
-
-
-def lm_weights(layers=2, v=7, d=3, scale=0.5):
-    rng = np.random.default_rng(1)
-    p = {"backbone.embeddings.weight": rng.standard_normal((v, d))}
-    p["backbone.norm_f.weight"] = rng.standard_normal(d)
-    for i in range(layers):
-        name = f"backbone.layers.{i}."
-        p[name + "norm.weight"] = rng.standard_normal(d)
-        p |= {f"{name}mixer.{k}": scale * w for k, w in weights(i).items()}
-    return p
 
 
 def test_a_whole_language_model_through_its_checkpoint_names():
