@@ -38,7 +38,7 @@ def write_case(
         float32 or float64.
     layout : {"bdl", "bld"}
     capabilities : set of str
-        Which options the case may use.
+        Which options the case may use; "always D" makes one certain.
 
     Returns
     -------
