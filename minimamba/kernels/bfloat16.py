@@ -1,6 +1,8 @@
-"""bfloat16 as 16 bits: the upper half of a float32. Neither NumPy nor CuPy has the type.
+"""bfloat16 as 16 bits: the upper half of a float32. Neither NumPy nor CuPy computes in it.
 
-The kernels take arrays of uint16 for it, and compute in float32.
+`kernels.selective` and `kernels.conv` take sequences of it, as arrays of `ml_dtypes.bfloat16`, which
+CuPy 14 can hold, or of uint16, the bits; they compute in float32 and answer in the type they were
+given. The ops themselves take float32 and wider.
 """
 
 from minimamba.arrays import array_namespace
@@ -31,3 +33,48 @@ def from_bfloat16(bits):
     array([ 1., -2.], dtype=float32)
     """
     return (bits.astype("uint32") << 16).view("float32")
+
+
+def as_bits(tree):
+    """Return a tree whose bfloat16 arrays are seen as their bits; all else stays what it is.
+
+    Examples
+    --------
+    >>> import ml_dtypes, numpy as np
+    >>> as_bits((np.ones(1, ml_dtypes.bfloat16), None))
+    (array([16256], dtype=uint16), None)
+    """
+    return _each(lambda x: x.view("uint16") if x.dtype.name == "bfloat16" else x, tree)
+
+
+def as_given(tree, like):
+    """Return a tree whose bits are bfloat16 numbers again, if `like` is one of those."""
+    if like.dtype.name != "bfloat16":
+        return tree
+    return _each(lambda x: x.view(like.dtype) if x.dtype == "uint16" else x, tree)
+
+
+def check_types(name, x, **others):
+    """Raise TypeError unless the others are of the type of x: bits are never read as numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_types("u", np.ones(1, np.uint16), delta=np.ones(1, np.float32), z=None)
+    Traceback (most recent call last):
+    TypeError: delta has dtype float32, expected uint16 as u has (uint16 stands for bfloat16)
+    """
+    for other, y in others.items():
+        if y is not None and y.dtype != x.dtype:
+            raise TypeError(
+                f"{other} has dtype {y.dtype}, expected {x.dtype} as {name} has "
+                "(uint16 stands for bfloat16)"
+            )
+
+
+def _each(f, tree):
+    """Apply f to the arrays of a tree, in which other things may stand."""
+    if isinstance(tree, tuple):
+        parts = [_each(f, part) for part in tree]
+        return tree._make(parts) if hasattr(tree, "_make") else tuple(parts)
+    return f(tree) if hasattr(tree, "dtype") else tree

@@ -1,6 +1,6 @@
 """Launches the causal convolution of `causal_conv.cu`: forward, backward, step.
 
-float32; or bfloat16 (as uint16 bits, see `bfloat16`) for x, y, the state and their gradients.
+float32; or bfloat16 (see `bfloat16`) for x, y, the state and their gradients.
 """
 
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.kernels.bfloat16 import as_bits, as_given, check_types
 from minimamba.kernels.launch import as_pointer, load, using
 from minimamba.ops.conv import ConvParams, causal_conv1d
 
@@ -26,7 +27,7 @@ class KernelCache(NamedTuple):
 def forward(x, p, state=None):
     """Convolve each channel with its own taps, Eq. (5.7); like `causal_conv1d`.
 
-    More than 32 taps, or an empty x, go to the array code.
+    More than 32 taps, or an empty x, go to the array code; of bfloat16, 32 are the most.
 
     Returns
     -------
@@ -34,7 +35,15 @@ def forward(x, p, state=None):
     state : array, shape (b, k - 1, e)
     cache : KernelCache or ConvCache
     """
+    y, after, cache = _forward(as_bits(x), p, as_bits(state))
+    return *as_given((y, after), x), cache
+
+
+def _forward(x, p, state):
     xp, (b, l, e), k = array_namespace(x), x.shape, p.weight.shape[1]
+    check_types("x", x, state=state)
+    if k > MOST_TAPS and x.dtype == np.uint16:
+        raise ValueError(f"causal_conv1d: {k} taps, expected at most {MOST_TAPS} for bfloat16")
     if k > MOST_TAPS or x.size == 0:
         with using(enabled=False):
             return causal_conv1d(x, p, state)
@@ -56,7 +65,12 @@ def backward(dy, dstate, cache):
     dp : ConvParams
     dstate0 : array, shape (b, k - 1, e)
     """
+    return as_given(_backward(as_bits(dy), as_bits(dstate), cache), dy)
+
+
+def _backward(dy, dstate, cache):
     x, state, p = cache
+    check_types("x", x, dy=dy, dstate=dstate)
     xp, (b, l, e), k = array_namespace(x), x.shape, p.weight.shape[1]
     dy, dstate = as_pointer(dy, xp, x.dtype), as_pointer(dstate, xp, x.dtype)
     tiles = -(-(l + k - 1) // BLOCK_STEPS)
@@ -71,8 +85,13 @@ def backward(dy, dstate, cache):
 
 def step(x, p, state):
     """Take one step of `forward`, Eq. (5.9): x (b, e) to y (b, e) and the next state."""
+    return as_given(_step(as_bits(x), p, as_bits(state)), x)
+
+
+def _step(x, p, state):
     xp, (b, e), k = array_namespace(x), x.shape, p.weight.shape[1]
     check(x[:, None], p, state)
+    check_types("x", x, state=state)
     x, state = as_pointer(x, xp), as_pointer(state, xp, x.dtype)
     weight, bias = as_pointer(p.weight, xp, np.float32), as_pointer(p.bias, xp, np.float32)
     y, next_state = xp.empty_like(x), xp.empty_like(state)

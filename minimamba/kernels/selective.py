@@ -1,7 +1,7 @@
 """The fused selective scan on the GPU, for any number of states.
 
-float32 throughout; or bfloat16 (as uint16 bits, see `bfloat16`) for u, delta, B, C, z, y and
-their gradients, with A, D, delta_bias, the states and all arithmetic in float32.
+float32 throughout; or bfloat16 (see `bfloat16`) for u, delta, B, C, z, y and their gradients, with
+A, D, delta_bias, the states and all arithmetic in float32.
 
 More than 64 states are run in groups of 64: the output is linear in the states, so the groups'
 shares of C h add up, and skip and gate come once, at the end.
@@ -13,7 +13,7 @@ import numpy as np
 
 from minimamba.arrays import Array, array_namespace
 from minimamba.kernels import selective_launch as narrow
-from minimamba.kernels.bfloat16 import from_bfloat16
+from minimamba.kernels.bfloat16 import as_bits, as_given, check_types, from_bfloat16
 from minimamba.ops.elementwise import silu, silu_backward
 from minimamba.ops.selective import SelectiveScanGrads
 from minimamba.ops.selective_blocks import SelectiveScanInputs
@@ -33,22 +33,38 @@ def forward(x, h0=None):
     Parameters
     ----------
     x : SelectiveScanInputs
-        float32 arrays of one device; or uint16 (bfloat16 bits) for u, delta, B, C and z.
+        float32 arrays of one device; or bfloat16 numbers, or their bits as uint16, for u, delta, B,
+        C and z.
     h0 : array, shape (b, e, n), optional
 
     Returns
     -------
-    y : array, shape (b, l, e)
+    y : array, shape (b, l, e), of the type of u
     h_last : array, shape (b, e, n), float32
     cache : KernelCache or WideCache
 
     Raises
     ------
     TypeError
-        If u is neither float32 nor uint16.
+        If u is neither float32 nor bfloat16, or a sequence has another type than u.
+
+    Examples
+    --------
+    bfloat16 on a GPU, with nothing copied on the way in or out::
+
+        half = lambda v: cupy.asarray(v, dtype=ml_dtypes.bfloat16)
+        x = SelectiveScanInputs(half(u), half(delta), A, half(B), half(C), D, half(z), bias, True)
+        y, h_last, cache = selective.forward(x)
+        grads = selective.backward(half(dy), None, cache)
     """
+    *results, cache = _forward(as_bits(x), h0)
+    return *as_given(tuple(results), x.u), cache
+
+
+def _forward(x, h0):
     if x.u.dtype not in (np.float32, np.uint16):
         raise TypeError(f"u has dtype {x.u.dtype}, the kernel takes float32 or bfloat16 bits")
+    check_types("u", x.u, **{name: getattr(x, name) for name in narrow.SEQUENCES})
     if x.u.size == 0:
         return _nothing(x, h0)
     if x.A.shape[1] <= narrow.MOST_STATES:
@@ -80,7 +96,13 @@ def backward(dy, dh_last, cache):
     Returns
     -------
     grads : SelectiveScanGrads
+        Each of the type of its input.
     """
+    return as_given(_backward(as_bits(dy), dh_last, cache), dy)
+
+
+def _backward(dy, dh_last, cache):
+    check_types("u", cache.inputs.u, dy=dy)
     if not isinstance(cache, WideCache):
         return SelectiveScanGrads(*narrow.backward(dy, dh_last, cache))
     x, wide = cache.inputs, _float32(cache.inputs)

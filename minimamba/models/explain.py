@@ -81,7 +81,7 @@ def echo_receptive_field(item_seq, lengths, params, flip=flip_window, read=read_
 def _row_fields(item_seq, lengths, params, flip, read):
     """Pull every unit vector back at once: one copy of the row for each of the d outputs."""
     xp, d = array_namespace(params.item_embedding), params.item_embedding.shape[1]
-    ids, lengths = xp.repeat(item_seq, d, axis=0), xp.repeat(lengths, d)
+    ids, lengths = item_seq.repeat(d, axis=0), lengths.repeat(d)
     unit = xp.eye(d, dtype=params.item_embedding.dtype)
     x = _normed_embeddings(ids, params)
     _, cache = echo_layers(x, lengths, params.layers, flip=flip, read=read)

@@ -4,7 +4,8 @@ The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives
 without ever holding a (b, l, e, n) array: it works through cache-sized blocks
 (`selective_blocks`), keeps the state at block borders only, and its backward computes each block
 again. What it allocates beyond inputs and outputs is `selective_blocks.memory`. CuPy arrays of
-float32 go to a CUDA kernel that does the same (`kernels.launch`).
+float32 go to a CUDA kernel that does the same (`kernels.launch`); sequences of bfloat16 go to it
+directly (`kernels.selective.forward` and `backward`).
 
 Reference: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
 arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta B, Eq. (2.7).

@@ -174,7 +174,7 @@ def checked(name, parameters, call):
     def function(*args, **kwargs):
         if len(args) > len(allowed) or not kwargs.keys() <= set(allowed):
             raise TypeError(f"cupy's {name} takes {allowed}, not {len(args)} and {[*kwargs]}")
-        if name == "nonzero" or (name == "repeat" and not np.isscalar(args[1])):
+        if name == "nonzero":
             device.waits[name] += 1
         with np.errstate(all="ignore"):  # a GPU has no flags to warn about
             result = call(*map(to_host, args), **{k: to_host(v) for k, v in kwargs.items()})
