@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from minimamba.errors import InputError
 
 SCRIPTS = {
@@ -12,17 +14,30 @@ SCRIPTS = {
     "step": "training_step.py",
     "length": "length.py",
 }
+ON_A_GPU = "on_gpu.py"
 
 
-def run_script(what, rest):
+def run_script(what, rest, device="cpu"):
     """Run a benchmark in its own process; return its exit status.
+
+    Parameters
+    ----------
+    what : str
+        A name in `SCRIPTS`.
+    rest : list of str
+        Options of the script.
+    device : {"cpu", "gpu", "auto"}
 
     Raises
     ------
     InputError
-        There is no such script beside this package.
+        There is no such script beside this package, or no GPU where one is asked for.
     """
-    script = Path(__file__).resolve().parents[1] / "benchmarks" / SCRIPTS[what]
+    from minimamba.recsys.commands import placement
+
+    on_gpu = placement(device) is not np.asarray
+    name, arguments = (ON_A_GPU, [what, *rest]) if on_gpu else (SCRIPTS[what], rest)
+    script = Path(__file__).resolve().parents[1] / "benchmarks" / name
     if not script.is_file():
         raise InputError(f"bench {what} runs benchmarks/{script.name}, which needs a checkout")
-    return subprocess.call([sys.executable, str(script), *rest])
+    return subprocess.call([sys.executable, str(script), *arguments])

@@ -220,11 +220,16 @@ def add_bench(commands):
     about = "measure speed; needs a checkout of the repository"
     parser = command(commands, "bench", run_bench, about)
     parser.add_argument("what", choices=sorted(SCRIPTS), help="what to measure")
+    add_device(parser)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="options of that script")
 
 
 def run_bench(args):
-    """Run a benchmark script."""
+    """Run a benchmark script; --device may also stand among its options."""
     from minimamba.bench import run_script
 
-    return run_script(args.what, args.rest)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_device(parser)
+    parser.set_defaults(device=args.device)
+    found, rest = parser.parse_known_args(args.rest)
+    return run_script(args.what, rest, found.device)

@@ -1,8 +1,8 @@
 """bfloat16 as 16 bits: the upper half of a float32. Neither NumPy nor CuPy computes in it.
 
-`kernels.selective` and `kernels.conv` take sequences of it, as arrays of `ml_dtypes.bfloat16`, which
-CuPy 14 can hold, or of uint16, the bits; they compute in float32 and answer in the type they were
-given. The ops themselves take float32 and wider.
+`kernels.selective` and `kernels.conv` take sequences of it, as arrays of `ml_dtypes.bfloat16` (CuPy
+14 has them) or of uint16, the bits; they compute in float32 and answer in the type they were given.
+The ops themselves take float32 and wider.
 """
 
 from minimamba.arrays import array_namespace

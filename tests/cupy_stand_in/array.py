@@ -29,6 +29,9 @@ class Device:
             if self.left < 0:
                 raise self.failure(size)
 
+    def synchronize(self):
+        self.waits["synchronize"] += 1
+
     @contextmanager
     def failing(self, failure, after):
         """Let the allocation that comes after so many others raise `failure(its size)`."""

@@ -1,6 +1,7 @@
 """Training, evaluating and recommending with `--device gpu`, on the stand-in for CuPy."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests import cupy_stand_in
 from tests.cupy_stand_in import CUDARuntimeError, OutOfMemoryError, device
 from tests.kernels.problems import FORWARD, GRADIENT, check
 
+from .helpers import ROOT
 from .test_run import TINY, place, settings, write_log
 
 FLOAT64 = ("train.dtype=float64", "train.epochs=2")
@@ -171,6 +173,7 @@ def test_a_missing_gpu_is_one_sentence_in_every_command(
         ["train", "--data", "synthetic:1", "--out", tmp_path / "run"],
         ["evaluate", tmp_path],
         ["recommend", tmp_path, "--history", "1"],
+        ["bench", "scan"],
     ):
         assert cli.main([*map(str, command), "--device", "gpu"]) == 2
         printed = capsys.readouterr().err
@@ -182,6 +185,17 @@ def test_a_missing_gpu_is_one_sentence_in_every_command(
 def test_info_names_the_gpu(capsys):
     assert cli.main(["info"]) == 0
     assert "gpu        A stand-in, sm_90, 0.2 of 1.0 GiB free" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["scan", "selective", "step", "length"])
+def test_benchmarks_run_on_a_gpu(tmp_path, capfd, monkeypatch, what):
+    stand_in = "import sys\nfrom tests import cupy_stand_in as s\n"
+    stand_in += "sys.modules['cupy'], sys.modules['cupyx'] = s.cupy, s.cupyx\n"
+    (tmp_path / "cupy.py").write_text(stand_in)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
+    assert cli.main(["bench", what, "--device", "gpu", "--quick"]) == 0
+    printed = capfd.readouterr().out
+    assert "A stand-in, sm_90" in printed and "ms" in printed and f"{what} " in printed
 
 
 FAILURES = [
