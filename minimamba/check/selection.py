@@ -1,17 +1,14 @@
-"""Exercises of tutorial 07: selection, its gradients, and the closed form of the last position."""
+"""Exercises of tutorial 07: selection, its gradients, one step, and the last position alone."""
 
 import numpy as np
 
 from minimamba.check.grade import Exercise, Mistake
-from minimamba.ops.discretize import mamba, zoh
-from minimamba.ops.elementwise import silu, silu_backward
+from minimamba.check.selection_gradients import draw_inputs, gate, step_gradient, write_gradient
+from minimamba.ops.discretize import euler, mamba, zoh
+from minimamba.ops.selective import selective_scan_step
 from minimamba.ops.selective_last import selective_scan_last
 
-
-def _draw(rng):
-    b, l, e, n = rng.integers(1, 3), rng.integers(3, 6), rng.integers(2, 4), rng.integers(2, 4)
-    u, step = rng.normal(size=(b, l, e)), rng.uniform(0.1, 1.5, size=(b, l, e))
-    return u, step, -rng.uniform(0.2, 2.0, size=(e, n)), rng.normal(size=(b, l, n))
+__all__ = ["discrete", "gate", "last_output", "scan_step", "step_gradient", "write_gradient"]
 
 
 def _decay_and_drive(u, step, A, B, method=mamba):
@@ -22,7 +19,7 @@ def _decay_and_drive(u, step, A, B, method=mamba):
 discrete = Exercise(
     "The decay and the drive of every step",
     _decay_and_drive,
-    _draw,
+    draw_inputs,
     "both are (b, l, e, n): exp(Delta A), and Delta u B, Eq. (7.2).",
     (
         Mistake(
@@ -30,11 +27,16 @@ discrete = Exercise(
             lambda u, step, A, B: _decay_and_drive(u, step, A, B, zoh),
         ),
         Mistake(
+            "this is Euler's decay, 1 + Delta A; Mamba's is exact, exp(Delta A).",
+            lambda u, step, A, B: _decay_and_drive(u, step, A, B, euler),
+        ),
+        Mistake(
+            "the sign: A is negative already, the decay is exp(Delta A).",
+            lambda u, step, A, B: _decay_and_drive(u, step, -A, B),
+        ),
+        Mistake(
             "the step size is missing in the drive: where time stands still nothing is written.",
-            lambda u, step, A, B: (
-                _decay_and_drive(u, step, A, B)[0],
-                u[..., None] * B[:, :, None],
-            ),
+            lambda u, step, A, B: _decay_and_drive(u / step, step, A, B),
         ),
         Mistake(
             "the input is missing in the drive.",
@@ -51,109 +53,8 @@ discrete = Exercise(
 )
 
 
-def _draw_backward(rng):
-    u, step, A, B = _draw(rng)
-    g, before = rng.normal(size=(2, *u.shape, A.shape[1]))
-    return g, before, u, step, A, B
-
-
-def _dB(g, step, u):
-    return (g * (step * u)[..., None]).sum(axis=2)
-
-
-def _draw_dB(rng):
-    g, _, u, step, _, _ = _draw_backward(rng)
-    return g, step, u
-
-
-write_gradient = Exercise(
-    "The gradient of B",
-    _dB,
-    _draw_dB,
-    "B_t is in the drive of every channel, with the factor Delta u: sum over the channels.",
-    (
-        Mistake(
-            "the factor Delta is missing: the drive is Delta u B.",
-            lambda g, step, u: _dB(g, np.ones_like(step), u),
-        ),
-        Mistake(
-            "the factor u is missing: the drive is Delta u B.",
-            lambda g, step, u: _dB(g, step, np.ones_like(u)),
-        ),
-        Mistake(
-            "all channels share B_t: their gradients are summed, not averaged.",
-            lambda g, step, u: _dB(g, step, u) / u.shape[2],
-        ),
-    ),
-)
-
-
-def _through_drive(g, before, u, step, A, B):
-    return u * (g * B[:, :, None]).sum(axis=-1)
-
-
-def _through_decay(g, before, u, step, A, B):
-    return (g * before * np.exp(step[..., None] * A) * A).sum(axis=-1)
-
-
-def _dstep(*arguments):
-    return _through_drive(*arguments) + _through_decay(*arguments)
-
-
-step_gradient = Exercise(
-    "The gradient of the step size",
-    _dstep,
-    _draw_backward,
-    "Delta is in a_t and in b_t: two slopes, two terms, each summed over the states, Eq. (7.8).",
-    (
-        Mistake("Delta acts through the decay as well: that term is missing.", _through_drive),
-        Mistake("Delta acts through the drive as well: that term is missing.", _through_decay),
-        Mistake(
-            "the slope of exp(Delta A) is A exp(Delta A): the exponential is missing.",
-            lambda g, before, u, step, A, B: (
-                _through_drive(g, before, u, step, A, B) + (g * before * A).sum(axis=-1)
-            ),
-        ),
-        Mistake(
-            "the slope of exp(Delta A) is A exp(Delta A): the factor A is missing.",
-            lambda g, before, u, step, A, B: (
-                _through_drive(g, before, u, step, A, B)
-                + (g * before * np.exp(step[..., None] * A)).sum(axis=-1)
-            ),
-        ),
-    ),
-)
-
-
-def _gate_gradients(dy, s, z):
-    gate, cache = silu(z)
-    return dy * gate, silu_backward(dy * s, cache)
-
-
-gate = Exercise(
-    "The gradients of the gate",
-    _gate_gradients,
-    lambda rng: tuple(rng.normal(size=(3, 2, 4, 3))),
-    "y = s silu(z) is a product: each factor's gradient is dy times the other, Eq. (7.10).",
-    (
-        Mistake(
-            "the slope of silu is missing in dz.",
-            lambda dy, s, z: (dy * silu(z)[0], dy * s),
-        ),
-        Mistake(
-            "ds is dy times the gate silu(z), not times its slope.",
-            lambda dy, s, z: (silu_backward(dy, silu(z)[1]), silu_backward(dy * s, silu(z)[1])),
-        ),
-        Mistake(
-            "dz needs s, the output before the gate, not y.",
-            lambda dy, s, z: (dy * silu(z)[0], silu_backward(dy * s * silu(z)[0], silu(z)[1])),
-        ),
-    ),
-)
-
-
 def _draw_last(rng):
-    u, step, A, B = _draw(rng)
+    u, step, A, B = draw_inputs(rng)
     return u, step, A, B, rng.normal(size=(len(u), A.shape[1]))
 
 
@@ -161,9 +62,19 @@ def _last(u, step, A, B, C):
     return selective_scan_last(u, step, A, B, C, np.full(len(u), u.shape[1] - 1))[0]
 
 
-def _sum_over_time(u, step, A, B, C, ahead):
-    decay = np.exp(ahead[..., None] * A)
-    return np.einsum("ble,blen,bln,bn->be", step * u, decay, B, C)
+def _since(step):
+    """Return the time from each step to the end, the step itself included."""
+    return np.cumsum(step[:, ::-1], axis=1)[:, ::-1]
+
+
+def _with_time(ahead):
+    """Return the sum over t with another notion of the time still to come."""
+
+    def wrong(u, step, A, B, C):
+        decay = np.exp(ahead(step)[..., None] * A)
+        return np.einsum("ble,blen,bln,bn->be", step * u, decay, B, C)
+
+    return wrong
 
 
 last_output = Exercise(
@@ -174,21 +85,88 @@ last_output = Exercise(
     (
         Mistake(
             "off by one: a token is not decayed by its own step; S_t begins with Delta_{t+1}.",
-            lambda u, step, A, B, C: _sum_over_time(
-                u, step, A, B, C, np.cumsum(step[:, ::-1], axis=1)[:, ::-1]
-            ),
+            _with_time(_since),
         ),
         Mistake(
             "time is counted from the start; what decays a token is the time still to come.",
-            lambda u, step, A, B, C: _sum_over_time(
-                u, step, A, B, C, np.cumsum(step, axis=1) - step
-            ),
+            _with_time(lambda step: np.cumsum(step, axis=1) - step),
         ),
         Mistake(
+            "time is counted from the start; what decays a token is the time still to come.",
+            _with_time(lambda step: np.cumsum(step, axis=1)),
+        ),
+        Mistake(
+            "the cumulative sum still runs from the end: flip it back.",
+            _with_time(lambda step: (_since(step) - step)[:, ::-1]),
+        ),
+        Mistake("nothing decays: the factor exp(S_t A) is missing.", _with_time(np.zeros_like)),
+        Mistake(
             "the factor Delta_t of the drive is missing.",
-            lambda u, step, A, B, C: _sum_over_time(
-                u / step, step, A, B, C, np.cumsum(step[:, ::-1], axis=1)[:, ::-1] - step
-            ),
+            lambda u, step, A, B, C: _last(u / step, step, A, B, C),
+        ),
+        Mistake(
+            "the sign: A is negative already, the decay is exp(S_t A).",
+            lambda u, step, A, B, C: _last(u, step, -A, B, C),
+        ),
+        Mistake(
+            "the state is not read: multiply by C and sum over n.",
+            lambda u, step, A, B, C: _last(u, step, A, B, np.ones_like(C)),
+        ),
+    ),
+)
+
+
+def _draw_step(rng):
+    u, step, A, B = draw_inputs(rng)
+    C, h = rng.normal(size=B.shape), rng.normal(size=(len(u), *A.shape))
+    return u[:, 0], step[:, 0], A, B[:, 0], C[:, 0], h
+
+
+def _read(h, C_t):
+    return (C_t[:, None] * h).sum(axis=-1)
+
+
+def _moved(u_t, step_t, A, B_t, C_t, h):
+    return selective_scan_step(u_t, step_t, A, B_t, C_t, h)[1]
+
+
+def _decayed_too(u_t, step_t, A, B_t, C_t, h):
+    drive = (step_t * u_t)[..., None] * B_t[:, None]
+    h = np.exp(step_t[..., None] * A) * (h + drive)
+    return _read(h, C_t), h
+
+
+def _read_too_early(*x):
+    return _read(x[5], x[4]), _moved(*x)
+
+
+scan_step = Exercise(
+    "One step of the scan",
+    selective_scan_step,
+    _draw_step,
+    "decay the state and add the drive, Eq. (7.3); then read it with C_t, Eq. (7.4).",
+    (
+        Mistake("this reads the state before the step; y_t has met u_t already.", _read_too_early),
+        Mistake(
+            "the new state is not returned: give back the one after the step.",
+            lambda *x: (selective_scan_step(*x)[0], x[5]),
+        ),
+        Mistake("the new drive is decayed too; only the old state is.", _decayed_too),
+        Mistake(
+            "the old state is not decayed: multiply it by exp(Delta A).",
+            lambda u_t, step_t, A, *rest: selective_scan_step(u_t, step_t, 0 * A, *rest),
+        ),
+        Mistake(
+            "the step size is missing in the drive: it is Delta u B.",
+            lambda u_t, step_t, *rest: selective_scan_step(u_t / step_t, step_t, *rest),
+        ),
+        Mistake(
+            "the old state is forgotten.",
+            lambda *x: selective_scan_step(*x[:5], np.zeros_like(x[5])),
+        ),
+        Mistake(
+            "the states are not summed: a channel has one output.",
+            lambda *x: (x[4][:, None] * _moved(*x), _moved(*x)),
         ),
     ),
 )
