@@ -14,6 +14,9 @@ export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 # No window is opened; in JupyterLab and the docs the kernel chooses its own backend.
 demo test test-peers bench gpu-check: export MPLBACKEND = Agg
 
+# The index of the course is shown as a page, not as its Markdown; JupyterLab asks no server for news.
+tutorials: export JUPYTER_CONFIG_PATH ?= $(CURDIR)/.ci/jupyter
+
 .PHONY: help demo test lint notebooks tutorials docs bench test-peers gpu-check clean
 
 help:  ## say what can be made

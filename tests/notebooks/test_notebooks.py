@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import pkgutil
 import re
 import sys
@@ -41,6 +42,27 @@ def code(notebook):
 def test_every_notebook_is_what_its_source_says():
     assert sources(), "the course is empty"
     assert stale() == [], "run `make notebooks`"
+
+
+def test_the_index_has_a_row_for_every_number_and_a_link_to_every_notebook():
+    text = (TUTORIALS / "README.md").read_text()
+    rows = re.findall(r"^\| (?:\*\*)?(\d\d)(?:\*\*)? \| (.*?) \|", text, re.MULTILINE)
+    assert [number for number, _ in rows] == [f"{n:02}" for n in range(16)]
+    links = {number: re.search(r"\((.*\.ipynb)\)", cell) for number, cell in rows}
+    assert {m[1] for m in links.values() if m} == {path.name for path in notebooks()}
+    assert all(m[1].startswith(number) for number, m in links.items() if m)
+    assert all(("to come" in cell) == (links[number] is None) for number, cell in rows)
+
+
+def test_jupyterlab_shows_the_index_as_a_page():
+    root = TUTORIALS.parent
+    assert (
+        "tutorials: export JUPYTER_CONFIG_PATH ?= $(CURDIR)/.ci/jupyter"
+        in (root / "Makefile").read_text().splitlines()
+    )
+    path = root / ".ci" / "jupyter" / "labconfig" / "default_setting_overrides.json"
+    settings = json.loads(path.read_text())["@jupyterlab/docmanager-extension:plugin"]
+    assert settings == {"defaultViewers": {"markdown": "Markdown Preview"}}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS)
