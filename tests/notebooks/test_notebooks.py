@@ -23,12 +23,14 @@ DIRECTIVE = re.compile(r"^(:::|```\{)|\{(eq|ref|numref|doc|math|cite)\}`", re.MU
 
 
 def library_names():
-    """Return every public function of the ops."""
+    """Return every public name that can be called of the public modules of the ops."""
     names = set()
     for module in pkgutil.iter_modules(ops.__path__):
-        loaded = vars(importlib.import_module(f"minimamba.ops.{module.name}"))
-        names |= {n for n, v in loaded.items() if callable(v) and not n.startswith("_")}
-    return names
+        if not module.name.startswith("_"):
+            path = f"minimamba.ops.{module.name}"
+            loaded = vars(importlib.import_module(path)).items()
+            names |= {n for n, v in loaded if getattr(v, "__module__", None) == path}
+    return {name for name in names if not name.startswith("_")}
 
 
 def markdown(notebook):
