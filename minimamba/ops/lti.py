@@ -89,7 +89,7 @@ def impulse_response(A_bar, B_bar, C, l):
 
 
 def impulse_response_backward(dK, cache):
-    """Pull dK back to (dA_bar, dB_bar, dC): the derivative of A^j is j A^(j-1), Eq. (5.1)."""
+    """Pull dK back to (dA_bar, dB_bar, dC): the derivative of A^j is j A^(j-1), Eq. (5.1a)."""
     B_bar, C, powers = cache
     xp = array_namespace(dK)
     d_product = xp.einsum("len,le->en", powers.conj(), dK)  # of B_bar C
@@ -206,7 +206,7 @@ def transfer_function(A_bar, B_bar, C, z):
 
 
 def transfer_function_backward(dH, cache):
-    """Pull dH back to (dA_bar, dB_bar, dC), Eq. (5.5): d(1/(1 - A w)) = w / (1 - A w)^2 dA."""
+    """Pull dH back to (dA_bar, dB_bar, dC), Eq. (5.5a): d(1/(1 - A w)) = w / (1 - A w)^2 dA."""
     A_bar, B_bar, C, delay = cache
     xp = array_namespace(dH)
     resolvent = (1 / (1 - A_bar * delay[:, None, None])).conj()
