@@ -1,6 +1,8 @@
 """Which module an array belongs to, also when there is no CuPy to try it with."""
 
+import ast
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,6 +115,18 @@ def test_rows_are_summed_on_the_device_too(cupy):
     rows, index = np.float64([[1.0], [2.0], [4.0]]), np.array([2, 0, 2])
     summed = sum_rows(cupy.asarray(rows), cupy.asarray(index), 3)
     assert to_host(summed).tolist() == [[2.0], [0.0], [5.0]]
+
+
+def test_no_op_imports_numpy():
+    """`work_and_depth` counts in an object array, which only NumPy has, and says so."""
+    for path in Path("minimamba/ops").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names = [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")]
+            asked = isinstance(node, ast.Import | ast.ImportFrom) and (
+                "numpy" in names or getattr(node, "module", None) == "numpy"
+            )
+            assert not asked or path.name == "schedules.py", path
 
 
 def test_indices_of_nothing_are_always_good():

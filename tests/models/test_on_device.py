@@ -123,3 +123,10 @@ def test_a_language_model():
     for one, two, tolerance in zip(want, got, (FORWARD, GRADIENT), strict=True):
         for (path, x), (_, y) in zip(tree_leaves(one), tree_leaves(two), strict=True):
             check(to_host(y), np.asarray(x), tolerance, path)
+
+
+def test_a_token_that_does_not_exist_is_refused_where_cupy_would_wrap_around():
+    model = load_pretrained(TINY)
+    v = len(model.params.embeddings)
+    with pytest.raises(ValueError, match=f"ids must lie in 0..{v - 1}, got values from {v} to {v}"):
+        lm_step(np.array([v, v]), model, lm_zero_states(2, model))
