@@ -24,6 +24,7 @@ from tests.kernels.problems import FORWARD, GRADIENT, check
 from .helpers import ROOT
 from .test_run import TINY, place, settings, write_log
 
+STATES = "model.state=3"  # as other tests have, so that one build serves
 FLOAT64 = ("train.dtype=float64", "train.epochs=2")
 
 
@@ -33,13 +34,13 @@ def cupy(monkeypatch):
 
 
 def arguments(log, folder, *more):
-    chosen = [part for text in (*TINY, *more) for part in ("--set", text)]
+    chosen = [part for text in (*TINY, STATES, *more) for part in ("--set", text)]
     return ["train", "--data", str(log), "--out", str(folder), "-q", *chosen]
 
 
 def states(log, folder, side, *more):
     """Train to the end; return the state after every step, its weights on the host."""
-    config = settings(*FLOAT64, "model.outer=2", *more)
+    config = settings(*FLOAT64, STATES, "model.outer=2", *more)
     data = open_dataset(log, config.data)
     steps = run.train(folder, config, data, side)
     return [(step.loss, tree_map(to_host, step.state.params)) for step in steps]
@@ -68,7 +69,7 @@ def test_training_agrees_step_by_step_in_float64(tmp_path, cupy):
 
 def a_step(side, dtype):
     """Return (loss, weights) after the first step of a run whose windows have 24 items."""
-    config = settings("model.length=24", "model.state=3", f"train.dtype={dtype}", "train.batch=32")
+    config = settings("model.length=24", STATES, f"train.dtype={dtype}", "train.batch=32")
     data = open_dataset("synthetic:1", config.data)
     model = build(config.model, len(data.seqs.names) - 1)
     params = tree_map(side, first_weights(model, 1, dtype))
@@ -101,15 +102,17 @@ def test_a_step_of_array_code_waits_once_too(cupy, dtype):
 
 
 def test_both_sides_drop_the_same_numbers(cupy):
-    x, masks = np.ones((5, 7)), []
+    dropped = []
     for side in (np.asarray, cupy.asarray):
-        masks.append(to_host(dropout(side(x), 0.3, np.random.default_rng(4))[1]))
-    assert (masks[0] == masks[1]).all() and 0 < (masks[0] == 0).mean() < 0.6
+        for dtype in ("float32", "float64"):
+            x = side(np.ones((5, 7), dtype))
+            dropped.append(to_host(dropout(x, 0.3, np.random.default_rng(4))[1]) == 0)
+    assert all((dropped[0] == other).all() for other in dropped) and 0 < dropped[0].mean() < 0.6
 
 
 def test_scoring_a_batch_waits_for_the_scores_only(cupy, tmp_path):
     log = write_log(tmp_path)
-    config = settings("train.epochs=1")
+    config = settings("train.epochs=1", STATES)
     data = open_dataset(log, config.data)
     list(run.train(tmp_path / "run", config, data))
     model, params = run.load_best(tmp_path / "run", config, len(data.seqs.names) - 1, cupy.asarray)
