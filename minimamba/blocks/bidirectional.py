@@ -86,7 +86,7 @@ def bidirectional(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
 
 
 def bidirectional_backward(dy, cache):
-    """Pull dy back to (dx, dp), Eq. (11.10): x is used four times."""
+    """Pull dy back to (dx, dp), Eq. (11.10a): x is used four times."""
     c = cache
     dw, dx_w, anticausal_norm = residual_norm_backward(dy, c.anticausal_norm)
     dx_anti, anticausal, _ = mamba_backward(c.flip(dw, c.lengths), None, c.anticausal)
