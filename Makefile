@@ -41,12 +41,15 @@ notebooks:  ## write tutorials/*.ipynb anew from tutorials/source/*.md
 
 tutorials:  ## open the course in JupyterLab
 	$(VENV) tutorials
-	@$(RUN) -m jupyter lab --notebook-dir=tutorials --LabApp.default_url=/lab/tree/README.md
+	@$(RUN) -m jupyter lab --notebook-dir=tutorials --LabApp.default_url=/lab/tree/README.md \
+	  --LabApp.app_settings_dir=.ci/jupyter
 
 docs:  ## build the site: docs/_build/html/index.html
 	$(VENV) docs
 	@$(RUN) .ci/mathjax.py
-	@$(RUN) -m sphinx -W --keep-going -q -E -a -c docs . docs/_build/html
+	@$(RUN) -m sphinx -W --keep-going -q -E -a -c docs \
+	  -d docs/_build/doctrees . docs/_build/html
+	@$(RUN) .ci/crawl.py docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
 bench:  ## run the benchmarks that need no other library

@@ -1,5 +1,7 @@
 """Sphinx's settings: the source is the repository's root, so that tutorials stay where they are."""
 
+import logging
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +20,7 @@ extensions = [
     "equations",
     "tables",
     "measured",
+    "shapes",
     "api_pages",
 ]
 root_doc = "docs/index"
@@ -31,6 +34,12 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE / "_build" / "notebooks")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
+# The notebooks' kernels start with these settings, not with the reader's own, and say errors only.
+os.environ["IPYTHONDIR"] = str(HERE / "_build" / "ipython")
+PROFILE = HERE / "_build" / "ipython" / "profile_default"
+PROFILE.mkdir(parents=True, exist_ok=True)
+(PROFILE / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]
