@@ -82,8 +82,8 @@ def collect(app, doctree):
     for node in doctree.findall(nodes.math_block):
         for number in tags(node.astext()):
             known = app.env.equations.get(number)
-            if known and known != app.env.docname:
-                _warn(f"equation ({number}) is defined in {known} and in {app.env.docname}")
+            if known:
+                _warn(f"equation ({number}) is defined in {known} and again in {app.env.docname}")
             app.env.equations[number] = app.env.docname
             node["ids"].append(anchor(number))
         if tags(node.astext()):
