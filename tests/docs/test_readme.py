@@ -2,22 +2,25 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minimamba import cli
+from minimamba.recsys.config import config_from
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "tutorials" / "README.md"])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES += [ROOT / "tutorials" / "README.md", ROOT / "benchmarks" / "README.md"]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SKETCH = "op_backward(dy, cache)"  # a scheme with names that stand for any op
 
 
 def blocks(language):
     return [
-        pytest.param(code, id=f"{page.stem}-{number}")
+        pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
         for number, (kind, code) in enumerate(FENCE.findall(page.read_text()))
         if kind == language and SKETCH not in code
@@ -45,6 +48,11 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
         exec(compile(code, "<document>", "exec"), {"__name__": "__main__"})
 
 
+@pytest.mark.parametrize("code", blocks("toml"))
+def test_settings_that_are_shown_are_settings(code):
+    assert config_from(tomllib.loads(code))
+
+
 def commands():
     lines = [
         line.split("#")[0].strip()
@@ -64,7 +72,7 @@ def test_commands_of_the_documents_exist(line):
         cli.make_parser(with_oracle=True).parse_args(words[1:])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
         if "://" not in target:
