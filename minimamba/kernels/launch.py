@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 KERNELS = {  # what an op may ask for: the module of the kernel, and the function in it
+    "adam_update": ("minimamba.kernels.adam", "update"),
     "selective_scan": ("minimamba.kernels.selective", "forward"),
     "selective_scan_backward": ("minimamba.kernels.selective", "backward"),
     "causal_conv1d": ("minimamba.kernels.conv", "forward"),

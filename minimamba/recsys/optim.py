@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from minimamba.arrays import array_namespace, to_floats
+from minimamba.kernels.launch import dispatch
 from minimamba.trees import tree_leaves, tree_map
 
 
@@ -58,17 +59,26 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     array([0.9])
     """
     step, (b1, b2) = state.step + 1, betas
-    step_size, root = lr / (1 - b1**step), (1 - b2**step) ** 0.5
-    mean = tree_map(lambda m, g: m + (1 - b1) * (g - m), state.mean, grads)
-    square = tree_map(lambda s, g: b2 * s + (1 - b2) * (g * g), state.square, grads)
+    numbers = lr / (1 - b1**step), (1 - b2**step) ** 0.5, eps, betas
 
-    def move(p, m, s):
-        scale = array_namespace(s).sqrt(s)
-        scale /= root
-        scale += eps
-        return p - step_size * (m / scale)
+    def move(p, g, m, s):
+        kernel = dispatch("adam_update", p, g, m, s)
+        return list((kernel or adam_leaf)(p, g, m, s, *numbers))  # no tuple: a leaf still
 
-    return tree_map(move, params, mean, square), AdamState(step, mean, square)
+    moved = tree_map(move, params, grads, state.mean, state.square)
+    params, mean, square = (tree_map(lambda x, i=i: x[i], moved) for i in range(3))
+    return params, AdamState(step, mean, square)
+
+
+def adam_leaf(p, g, mean, square, step_size, root, eps, betas):
+    """Return the new weights and moments of one array, see `adam_update`."""
+    b1, b2 = betas
+    mean = mean + (1 - b1) * (g - mean)
+    square = b2 * square + (1 - b2) * (g * g)
+    scale = array_namespace(square).sqrt(square)
+    scale /= root
+    scale += eps
+    return p - step_size * (mean / scale), mean, square
 
 
 def adamw_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, decay=0.01):
@@ -84,7 +94,7 @@ def adamw_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, de
     >>> p[0].round(6)
     array([0.85])
     """
-    decayed = tree_map(lambda p: p * (1 - lr * decay), params)
+    decayed = tree_map(lambda p: p * (1 - lr * decay), params) if decay else params
     return adam_update(decayed, grads, state, lr, betas, eps)
 
 
