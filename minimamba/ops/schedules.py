@@ -189,7 +189,7 @@ def _chunks(xp, a, b, h0, k):
     after = sequential(since_a[:, :, -1], since_b[:, :, -1], h0)  # the state after each chunk
     before = xp.concatenate([h0[:, None], after[:, :-1]], axis=1)
     h = since_a * before[:, :, None] + since_b
-    return h.reshape(shape[0], -1, *shape[3:])
+    return h.reshape(shape[0], shape[1] * k, *shape[3:])
 
 
 class WorkAndDepth(NamedTuple):

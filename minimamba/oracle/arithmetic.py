@@ -6,6 +6,7 @@ the whole interface; `+ - *`, indexing, `reshape`, `real` and `conj` are the val
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -112,18 +113,25 @@ class Plain:
         return x
 
 
+@cache
+def _context(digits):
+    """Return mpmath at a precision; numbers of one context know those of another only by name."""
+    try:
+        import mpmath
+    except ImportError as error:
+        raise ImportError(
+            "long doubles are doubles on this machine: install mpmath to judge float64"
+        ) from error
+    context = mpmath.mp.clone()
+    context.dps = digits
+    return context
+
+
 class Multi(Plain):
     """Object arrays of mpmath numbers, for machines whose long double is a double."""
 
     def __init__(self, digits=34):
-        try:
-            import mpmath
-        except ImportError as error:
-            raise ImportError(
-                "this machine has no long double: install mpmath to judge float64"
-            ) from error
-        self.mp = mpmath.mp.clone()
-        self.mp.dps = digits
+        self.mp = _context(digits)
         self.dtype = self.complex = np.dtype(object)
 
     def lift(self, x):
@@ -163,6 +171,32 @@ class Multi(Plain):
         return self._each(self.mp.cos, turn), self._each(self.mp.sin, turn)
 
 
-def best():
-    """Return the most accurate arithmetic of this machine that needs nothing installed."""
-    return Plain(np.longdouble) if LONG else Multi()
+def best(dtype="float64"):
+    """Return the arithmetic of the truth that results in `dtype` are compared with.
+
+    Where long doubles are no longer than doubles, doubles will do for everything shorter: they are
+    a billion times as exact as float32, and the tolerances are a thousandth larger than need be.
+    """
+    if LONG:
+        return Plain(np.longdouble)
+    return Multi() if dtype == "float64" else Plain(np.float64)
+
+
+def plain(x):
+    """Return the truth rounded to double precision, real or complex, whatever it was computed in.
+
+    Examples
+    --------
+    >>> plain(Multi().lift(np.array([0.5, 2.0])))
+    array([0.5, 2. ])
+    """
+    if x.dtype != object:
+        return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+    return x.astype(np.complex128 if Multi().is_complex(x) else np.float64)
+
+
+def distance(got, want):
+    """Return |got - want| in double precision, the difference taken in the truth's arithmetic."""
+    if want.dtype == object:
+        got = Multi().lift(got)
+    return np.abs(got - want).astype(np.float64)

@@ -15,6 +15,7 @@ import numpy as np
 from minimamba.errors import InputError
 
 from . import bound, truth
+from .arithmetic import plain
 from .cases import draw
 
 MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
@@ -101,6 +102,7 @@ def _store(x, axes, dtype, layout):
     x = np.asarray(x)
     if x.dtype.kind in "iu":
         return x.astype(np.int64)
+    x = plain(x) if x.dtype == object else x
     timed = layout == "bdl" and len(axes) > 1 and axes[1] == "l"
     x = np.moveaxis(x, 1, -1) if timed else x
     kind = (

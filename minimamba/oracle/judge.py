@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import bound, truth
+from .arithmetic import best, distance, plain
 
 LARGEST = {"float16": 65504.0, "float32": 3.4e38, "bfloat16": 3.38e38, "float64": 1.79e308}
 SMALLEST = {"float16": 2.0**-24, "float32": 2.0**-126, "bfloat16": 2.0**-126}
@@ -28,8 +29,8 @@ def grades(dtype):
     if name in ("float16", "bfloat16"):
         first = replace(first, threshold20=True)
         ladder, places = [first], set(first.rounds)
-        for place, label in (("gate", "gate"), ("Cx", "C.x"), ("delta", "delta")):
-            places.add(place)
+        for label, more in (("gate", {"gate"}), ("C.x", {"Cx"}), ("delta", {"sum", "delta"})):
+            places |= more
             ladder.append(replace(first, name=f"{label} in io dtype", rounds=frozenset(places)))
         return [*ladder, replace(ladder[-1], name="all in io dtype", u=first.u_io)]
     ladder = [first, replace(first, name="threshold-20 softplus", threshold20=True)]
@@ -79,13 +80,13 @@ def ratios(got, want, tol, dtype, inside):
     """
     name = bound.real_name(dtype)
     with np.errstate(all="ignore"):
-        size = np.abs(want).astype(np.float64)
+        error, size = distance(got, want), np.abs(plain(want))
         if bound.UNIT[name] > inside:
             tol = tol + bound.UNIT[name] * (size + tol) + SMALLEST[name]
-        ratio = (np.abs(got - want) / tol).astype(np.float64)
+        ratio = error / tol
     ratio = np.where(np.isnan(got) | np.isnan(ratio), np.inf, ratio)
-    ratio = np.where(got == want, 0, ratio)
-    beyond = ~np.isfinite(want) | ~np.isfinite(tol) | (size + tol > LARGEST[name])
+    ratio = np.where(error == 0, 0, ratio)
+    beyond = ~np.isfinite(size) | ~np.isfinite(tol) | (size + tol > LARGEST[name])
     return np.where(beyond, 0, ratio)
 
 
@@ -97,7 +98,7 @@ class Judge:
         self.ladder = grades(case.dtype)
         self.profile = self.ladder[0]  # until a finding needs the laxer one that is accepted
         self.base = self.profile.u
-        self.want = truth.exact(case.contract.program, **case.arguments())
+        self.want = truth.exact(case.contract.program, best(case.dtype), **case.arguments())
         self._tolerances = {}
 
     def like(self, case):
@@ -131,8 +132,7 @@ class Judge:
             where = self.of(name, got, dtype)
             worst = _max(where)
         with np.errstate(all="ignore"):
-            error = np.abs(got - want).astype(np.float64)
-            size = np.abs(want).astype(np.float64)
+            error, size = distance(got, want), np.abs(plain(want))
             relative = _max(np.where(size > 0, error / size, 0))
             ulp = _max(error / _spacing(size, dtype))
             blind = (self.tolerance()[name] > size) & (size > 0)
@@ -146,7 +146,7 @@ class Judge:
             relative,
             float(np.mean(blind)) if blind.size else 0.0,
             where,
-            want,
+            plain(want),
             got,
         )
 
@@ -154,7 +154,8 @@ class Judge:
         if strict <= 1:
             return self.ladder[0].name
         failing = self.of(name, got, dtype, self.ladder[0]) > 1
-        size = _max(np.where(np.isfinite(self.want[name]), np.abs(self.want[name]), 0))
+        size = np.abs(plain(self.want[name]))
+        size = _max(np.where(np.isfinite(size), size, 0))
         for p in self.ladder[1:]:
             tells = _max(self.tolerance(p)[name][failing]) <= size  # not everything is allowed
             if (tells or p.name == self.accept.name) and _max(self.of(name, got, dtype, p)) <= 1:

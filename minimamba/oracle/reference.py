@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import truth
+from .arithmetic import plain
 
 
 def selective_scan(
@@ -54,7 +55,12 @@ def selective_scan(
     inputs |= {"B": _varying(B, A), "C": _varying(C, A)}
     res = truth.exact(truth.selective_scan, **inputs)
     with np.errstate(over="ignore"):
-        return np.moveaxis(res["out"], 1, -1).astype(u.dtype), res["last_state"].astype(A.dtype)
+        out, last = (_rounded(res[k], x.dtype) for k, x in (("out", u), ("last_state", A)))
+        return np.moveaxis(out, 1, -1), last
+
+
+def _rounded(x, dtype):
+    return (plain(x) if x.dtype == object else x).astype(dtype)
 
 
 def _last(x):
@@ -66,6 +72,6 @@ def _varying(x, A):
     if x.ndim == 2:
         return x
     if np.iscomplexobj(A) and not np.iscomplexobj(x):
-        x = x.reshape(*x.shape[:-1], -1, 2)
+        x = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
         x = x[..., 0] + 1j * x[..., 1]
     return np.moveaxis(x, -1, 1)

@@ -190,7 +190,8 @@ class Target:
         timed = self.layout == "bdl" and axes in TIMED
         x = np.moveaxis(x, 1, -1) if timed else x
         if timed and np.iscomplexobj(x) and self.contract.name == "selective_scan":
-            x = np.stack([x.real, x.imag], -1).reshape(*x.shape[:-1], -1)  # re, im interleaved
+            both = np.stack([x.real, x.imag], -1)  # re, im interleaved
+            x = both.reshape(*x.shape[:-1], 2 * x.shape[-1])
         return self.frame.array(x, case.dtype_of(name), _memory(case, axes))
 
     def _cotangent(self, case, name):
@@ -210,7 +211,7 @@ class Target:
         if self.layout == "bdl" and axes in TIMED:
             pairs = name in case.inputs and np.iscomplexobj(case.inputs[name])
             if pairs and not np.iscomplexobj(x) and x.shape[-1] % 2 == 0:
-                x = x.reshape(*x.shape[:-1], -1, 2) @ [1, 1j]
+                x = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2) @ [1, 1j]
             x = np.moveaxis(x, -1, 1) if x.ndim > 1 else x
         if x.shape != want:
             return np.full(want, np.nan), f"{name} has shape {x.shape}, expected {want}"

@@ -92,7 +92,7 @@ def selective_scan(
     (b, l, d), n = u.shape, A.shape[1]
     twice = m.lift(np.asarray(2.0)) if m.is_complex(A) else None  # y = 2 Re(C h)
     Bx, Cx = (_every_channel(m, x, d) for x in (B, C))
-    s = delta if delta_bias is None else delta + delta_bias
+    s = delta if delta_bias is None else m.may_round(delta + delta_bias, "sum")
     step = m.may_round(m.softplus(s) if delta_softplus else s, "delta")
     step_n = step[..., None]
     a = m.exp(step_n * A)

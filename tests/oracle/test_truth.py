@@ -1,6 +1,8 @@
 """The truth's own gradients, against exact tangents and complex steps of the truth's own values."""
 
+import ast
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +148,18 @@ def test_gradients_of_a_whole_model_are_the_adjoint_of_the_exact_tangent(tied):
         push = truth.run(truth_block.mamba_lm, Duals(), {"ids": ids, "p": moved})["logits"]
         forward, pulled = (push.t * dout).sum(), (res[f"d{leaf}"] * tangent).sum()
         assert abs(forward - pulled) <= 10 * CLOSE * (1 + abs(forward)), leaf
+
+
+def imported(node):
+    """Return the modules that a node of a syntax tree imports, by their whole names."""
+    if isinstance(node, ast.ImportFrom):
+        return [f"{'.' * node.level}{node.module or ''}"]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_the_oracle_imports_nothing_of_what_it_judges():
+    for file in Path(truth.__file__).parent.glob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for name in (name for node in ast.walk(tree) for name in imported(node)):
+            outside = name.startswith(("..", "minimamba"))
+            assert not outside or name == "minimamba.errors", f"{file.name} imports {name}"

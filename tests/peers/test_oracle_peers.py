@@ -80,18 +80,34 @@ def test_transformers_bfloat16_scan_is_graded(hf_scan):
     report = check(hf_scan, dtypes=("bfloat16",))
     grade = {r.output: r.grade for r in report.rows}
     assert report.exit_code == 1
-    assert (grade["out"], grade["last_state"]) == ("C.x in io dtype", "delta in io dtype")
+    assert grade["out"] == grade["last_state"] == "delta in io dtype"
     assert any("out has dtype float32" in f.sentence for f in report.failures)
 
 
 def test_transformers_loses_its_state_when_it_continues_by_several_tokens(torch, hf_scan):
     fn, weights = language_model(torch)
-    report = check(fn, op="mamba_lm", weights=weights, cases=12)
+
+    def unmasked(input_ids, p, state=None):
+        return fn(input_ids, p, state)
+
+    report = check(unmasked, op="mamba_lm", weights=weights, cases=12)
     assert report.exit_code == 1
     assert all(r.passed for r in report.rows)  # whole sequences and their gradients are right
     (failure,) = report.failures
     assert failure.check == "split" and "in two parts" in failure.sentence
     assert failure.sizes["l"] == 3  # one token, then two
+
+
+def test_padding_on_the_right_gets_into_transformers_state_although_it_is_masked(torch, hf_scan):
+    fn, weights = language_model(torch)
+
+    def masked(input_ids, p, state=None, attention_mask=None):
+        return fn(input_ids, p, state, attention_mask)
+
+    report = check(masked, op="mamba_lm", weights=weights, cases=8)
+    failure = next(f for f in report.failures if f.check == "padding")
+    assert "masked steps" in failure.sentence and "get into the state" in failure.sentence
+    assert failure.sizes == {"b": 1, "l": 2, "v": 11}  # one token, masked padding, one more
 
 
 def language_model(torch):
@@ -101,16 +117,12 @@ def language_model(torch):
     sizes = {"vocab_size": 11, "hidden_size": 6, "state_size": 3, "num_hidden_layers": 1}
     torch.manual_seed(0)
     model = MambaForCausalLM(MambaConfig(**sizes, conv_kernel=4, expand=2, time_step_rank=2))
-    rng = np.random.default_rng(0)
-    weights = {}
-    for name, w in model.state_dict().items():
-        if name != "lm_head.weight":
-            moved = w.detach().double().numpy() + 0.2 * rng.standard_normal(w.shape)
-            weights[name] = moved + 2 * name.endswith("dt_proj.bias")
+    weights = {k: w.double().numpy() for k, w in model.state_dict().items() if "head" not in k}
 
-    def fn(input_ids, p, state=None):
+    def fn(input_ids, p, state=None, mask=None):
         p = p | {"lm_head.weight": p["backbone.embeddings.weight"]}
         given = {"input_ids": input_ids, "cache_params": state, "use_cache": True}
+        given["attention_mask"] = mask
         out = torch.func.functional_call(model, p, kwargs=given, tie_weights=True)
         return out.logits, out.cache_params
 
@@ -126,6 +138,7 @@ def test_jaxs_associative_scan_is_right_gradients_included():
 
         return jax.lax.associative_scan(join, (a, b), axis=1)[1]
 
-    report = check(scan, op="recurrence", layout="bld", framework="jax", cases=4, limit=300.0)
+    # every shape is compiled on its own, so the cases are few
+    report = check(scan, op="recurrence", layout="bld", framework="jax", cases=3, limit=300.0)
     assert report.passed, str(report)
     assert "complex" not in report.skipped
