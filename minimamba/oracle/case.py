@@ -6,6 +6,8 @@ import numpy as np
 
 from .spec import CONTRACTS, Input
 
+TABLES = ("backbone.embeddings.weight", "item_embedding.weight")  # of one row a token or item
+
 
 @dataclass(frozen=True)
 class Case:
@@ -45,8 +47,8 @@ class Case:
         found = {}
         for name, x in self.inputs.items():
             found |= dict(zip(self.axes[name], x.shape, strict=True))
-        table = self.inputs.get("backbone.embeddings.weight")
-        found |= {"v": len(table)} if table is not None else {}
+        table = next((x for k, x in self.inputs.items() if k in TABLES), None)
+        found |= {} if table is None else {"v": len(table)}
         return found | ({"j": found["k"] - 1} if "k" in found else {})
 
     def expected(self, name):

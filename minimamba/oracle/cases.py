@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from .case import Case
+from .cases_model import draw_block, draw_echo, draw_lm
 from .sizes import draw_sizes
 
 MEMORY = ("contiguous", "contiguous", "strided", "strided", "sliced")
@@ -210,34 +211,6 @@ def _draw_discretize(rng, sizes, may):
     return {k: x[k] for k in axes}, axes, {}
 
 
-def _draw_weights(rng, sizes, may, like):
-    """Draw the input of a block or a model, and other weights of the shapes that were given."""
-    like = {k: redrawn(rng, k, v) for k, v in like.items()} if may("weights", 0.7) else like
-    axes = {k: "".join(chr(ord("α") + i) for i in range(v.ndim)) for k, v in like.items()}
-    if "A_log" in like:
-        sizes["d"] = like["out_proj.weight"].shape[0]
-        x = {"x": _normal(rng, (sizes["b"], sizes["l"], sizes["d"]))}
-        return x | like, {"x": "bld"} | axes, {}
-    sizes["v"] = like["backbone.embeddings.weight"].shape[0]
-    ids = rng.integers(0, sizes["v"], (sizes["b"], sizes["l"]))
-    return {"input_ids": ids} | like, {"input_ids": "bl"} | axes, {}
-
-
-def redrawn(rng, name, like):
-    """Draw a weight so that everything matters: memories of all lengths, no branch drowned.
-
-    A trained or freshly made model may forget within a step; then a lost state hardly shows.
-    """
-    if name.endswith("A_log"):
-        return rng.uniform(-4, 1.5, like.shape)
-    if name.endswith("dt_proj.bias"):
-        return np.log(np.expm1(np.exp(rng.uniform(-5, 0.5, like.shape))))
-    if like.ndim == 1:
-        return 0.3 * _normal(rng, like.shape) + ("norm" in name or name.endswith("D"))
-    fan_in = 1 if "embeddings" in name else like[0].size
-    return 1.5 * _normal(rng, like.shape) / np.sqrt(fan_in)
-
-
 DRAWERS = {
     "selective_scan": _draw_scan,
     "selective_scan_step": _draw_scan_step,
@@ -245,6 +218,7 @@ DRAWERS = {
     "causal_conv1d": _draw_conv,
     "causal_conv1d_step": _draw_conv_step,
     "spectral_filter": _draw_filter,
-    "mamba_block": _draw_weights,
-    "mamba_lm": _draw_weights,
+    "mamba_block": draw_block,
+    "mamba_lm": draw_lm,
+    "echo": draw_echo,
 }

@@ -52,13 +52,16 @@ def code(target, case, output, judged=()):
     frame, gradient = target.frame.name, output[1:] in case.inputs
     lines = [IMPORTS[frame] + ("; import ml_dtypes" if _stranger(case, frame) else "")]
     lines += _import_of(target.fn) + (_import_of(target.backward) if gradient else [])
-    shown = list(case.inputs)[:1] if case.contract.mapping else list(case.inputs)
+    shown = list(case.inputs)
+    if case.contract.mapping:
+        shown = shown[:1] + [k for k in shown[1:] if case.inputs[k].dtype.kind == "i"]
     for k in shown:
         lines += _made(target, case, k, _name(target, k), target.argument(case, k), case.axes[k])
     for k in case.cotangents if gradient else ():
         given = target.cotangent(case, k)
         lines += _made(target, case, k, f"d{k}", given, case.output_axes(k))
-    lines += _call(target, case, shown) + (_pull(target, case, output[1:]) if gradient else [])
+    call = _call(target, case, shown)
+    lines += _pull(target, case, output[1:], call) if gradient else call
     for f in judged:
         if f.output == output and f.where.size <= LONGEST:
             lines.append(f"# {output}, channel-last, expected: {_plain(f.want, case)}")
@@ -96,26 +99,27 @@ def _made(target, case, key, name, x, axes):
 def _call(target, case, shown):
     name = getattr(target.fn, "__name__", "your_function")
     if case.contract.mapping:
-        return [f"result = {name}({_name(target, shown[0])}, weights)  # the weights as given"]
+        given = "".join(f", {k}={k}" for k in shown[1:])
+        return [f"result = {name}({_name(target, shown[0])}, weights{given})  # seed {case.seed}"]
     given = [_name(target, k) for k in target.required if k in shown]
     given += [f"{n}={n}" for n in (_name(target, k) for k in shown if k not in target.required)]
     given += [f"{k}={v!r}" for k, v in target.flags(case).items()]
     return [f"result = {name}({', '.join(given)})"]
 
 
-def _pull(target, case, key):
-    """Return the lines that pull the cotangents back, where they can be written down."""
+def _pull(target, case, key, call):
+    """Return the call and the lines that pull the cotangents back, where they can be written."""
     given = [f"d{k}" if k in case.cotangents else "None" for k in case.contract.outputs]
     if target.backward is not None:
         name = getattr(target.backward, "__name__", "backward")
-        return [f"grads = {name}({', '.join(given)}, result[-1])"]
+        return [*call, f"grads = {name}({', '.join(given)}, result[-1])"]
     if target.frame.name != "torch" or case.contract.mapping:
-        return []
-    leaf, count = _name(target, key), len(case.cotangents)
-    wanted = ", ".join(f"d{k}" for k in case.cotangents)
-    lines = [f"{leaf}.requires_grad_()", _call(target, case, list(case.inputs))[0]]
+        return call
+    leaf, wanted = _name(target, key), ", ".join(f"d{k}" for k in case.cotangents)
+    lines = [f"{leaf}.requires_grad_()", *call]
     lines += ["outputs = result if isinstance(result, tuple) else (result,)"]
-    return [*lines, f"grads = torch.autograd.grad(outputs[:{count}], {leaf}, ({wanted},))"]
+    first = f"outputs[:{len(case.cotangents)}]"
+    return [*lines, f"grads = torch.autograd.grad({first}, {leaf}, ({wanted},))"]
 
 
 def literal(x, dtype):

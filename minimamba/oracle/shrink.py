@@ -103,7 +103,7 @@ def _smaller(case):
     sizes = case.sizes()
     for letter in LETTERS:
         size = sizes.get(letter, 0)
-        if case.contract.mapping and letter not in "bl":
+        if case.contract.mapping and letter not in ("bl" if case.contract.causal else "b"):
             continue
         for keep in _parts(size):
             made = take(case, letter, keep)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import truth, truth_block, truth_ops
+from . import truth, truth_block, truth_echo, truth_ops
 
 
 class Input(NamedTuple):
@@ -87,6 +87,11 @@ def model(m, input_ids, dlogits=None, **p):
     return truth_block.mamba_lm(m, input_ids, p, dout=dlogits)
 
 
+def echo(m, item_seq, lengths, dscores=None, **p):
+    return truth_echo.echo(m, item_seq, lengths, p, dscores)
+
+
+WINDOW = {"item_seq": Input("bl", whole=True), "lengths": Input("b", ("lengths",), whole=True)}
 CONV_INPUTS = {
     "x": Input("bld", ("x", "x_t")),
     "weight": Input("dk", ("weight", "w")),
@@ -171,6 +176,7 @@ CONTRACTS = {
         ),
         Contract("mamba_block", block, BLOCK_INPUTS, {"out": "bld"}, mapping=True),
         Contract("mamba_lm", model, {}, {"logits": "blv"}, mapping=True),
+        Contract("echo", echo, WINDOW, {"scores": "bv"}, causal=False, mapping=True),
         *(
             Contract(
                 f"discretize_{rule}",

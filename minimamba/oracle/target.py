@@ -114,7 +114,9 @@ class Target:
     def _call(self, case, arrays, more):
         if self.contract.mapping:
             first, *rest = arrays
-            return self.fn(arrays[first], {k: arrays[k] for k in rest}, **more)
+            beside = [k for k in rest if case.inputs[k].dtype.kind == "i"]
+            weights = {k: arrays[k] for k in rest if k not in beside}
+            return self.fn(arrays[first], weights, **{k: arrays[k] for k in beside}, **more)
         flags = self.flags(case)
         given = dict(arrays)
         positional = [given.pop(k) for k in self.required if k in given]

@@ -119,6 +119,7 @@ class _Run:
             failing, i = failing + failed, i + 1
         self.report.rows += self.rows.values()
         self.report.repeats += self.repeats.values()
+        self.report.notes += [little_said(r) for r in self.rows.values() if r.vacuous > 0.1]
         patience = min(12.0, 0.4 * (deadline - started))  # for making small cases of the failures
         for n, (key, (case, sentence)) in enumerate(self.found.items()):
             self._explain(key, case, sentence, patience / 4 if n < 4 else 0.0)
@@ -186,6 +187,11 @@ class _Run:
             return failures(self.target, case, self.profile, self.grade, [])[1]
         except DidNotRun:
             return []
+
+
+def little_said(row):
+    share = f"{100 * row.vacuous:.0f} % of {row.output} ({row.dtype}) says nothing"
+    return f"{share}: there the tolerance is larger than the value; float64 says more"
 
 
 def axes(case):

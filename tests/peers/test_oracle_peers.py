@@ -6,7 +6,6 @@ that is right makes a test here fail, and a page there historical.
 
 import warnings
 
-import numpy as np
 import pytest
 
 from minimamba import oracle
@@ -142,3 +141,24 @@ def test_jaxs_associative_scan_is_right_gradients_included():
     report = check(scan, op="recurrence", layout="bld", framework="jax", cases=3, limit=300.0)
     assert report.passed, str(report)
     assert "complex" not in report.skipped
+
+
+def test_float64_under_jax_without_x64_is_refused_in_a_sentence():
+    jax = pytest.importorskip("jax", reason="needs the extra `peers`")
+
+    def scan(a, b):
+        return jax.lax.associative_scan(lambda x, y: (x[0] * y[0], y[0] * x[1] + y[1]), (a, b))[1]
+
+    report = check(scan, op="recurrence", layout="bld", framework="jax", dtypes=("float64",))
+    assert report.exit_code == 2 and "jax_enable_x64" in report.error
+
+
+def test_conjugated_views_of_torch_come_back_as_what_they_say(torch):
+    def scan(a, b):
+        h = [b[:, 0]]
+        for t in range(1, b.shape[1]):
+            h.append(a[:, t] * h[-1] + b[:, t])
+        return torch.stack(h, 1).conj()
+
+    report = check(lambda a, b: scan(a.conj(), b.conj()), op="recurrence", layout="bld", cases=8)
+    assert report.passed and "complex" not in report.skipped, str(report)

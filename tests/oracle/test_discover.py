@@ -1,0 +1,86 @@
+"""What is found out about a callable, what is listed as skipped, and what is for information."""
+
+import numpy as np
+import pytest
+
+from minimamba import oracle
+from minimamba.oracle.cases import draw
+from minimamba.oracle.sizes import CHANCES, KINDS, LONG
+
+from . import examples
+from .mutants import base
+from .mutants.kill import weights
+
+
+def judge(fn, **more):
+    return oracle.check(fn, framework="numpy", **({"cases": 40, "budget": 20.0} | more))
+
+
+def with_at_most_eight_states(u, delta, A, B, C):
+    if A.shape[1] > 8:
+        raise ValueError("n is at most 8")
+    return examples.good(u, delta, A, B, C)
+
+
+def test_whoever_raises_at_an_unusual_size_is_listed_and_not_wrong():
+    report = judge(with_at_most_eight_states)
+    assert report.passed, str(report)
+    assert "n is at most 8" in report.skipped["wide (float32)"]
+    assert "skipped  wide" in str(report)
+
+
+def test_declared_sizes_must_work():
+    report = judge(with_at_most_eight_states, capabilities={"wide"})
+    assert report.exit_code == 1 and "n is at most 8" in report.failures[0].sentence
+
+
+def test_a_wrong_answer_at_an_unusual_size_is_wrong():
+    def cuts(u, delta, A, B, C):
+        C = np.where(np.arange(A.shape[1])[:, None] < 8, C, 0).astype(C.dtype)
+        return examples.good(u, delta, A, B, C)
+
+    report = judge(cuts, capabilities=set())
+    assert report.exit_code == 1
+    assert report.failures[0].sizes["n"] == 9
+
+
+def test_other_bits_the_second_time_are_told_and_are_no_failure():
+    rng = np.random.default_rng(0)
+
+    def restless(u, delta, A, B, C):
+        out, last = examples.good(u, delta, A, B, C)
+        return np.where(rng.random(out.shape) < 0.5, np.nextafter(out, np.float32(0)), out), last
+
+    report = judge(restless, capabilities=set())
+    assert report.passed, str(report)
+    found = {r.output: r for r in report.repeats}
+    assert found["out"].different > 0 and found["last_state"].different == 0
+    assert found["out"].runs == found["last_state"].runs >= 3
+    assert "repeats  float32: out gave other bits in" in str(report)
+    assert report.to_dict()["repeats"][0]["output"] in ("out", "last_state")
+
+
+def test_a_block_that_does_not_listen_to_its_weights_is_tried_with_its_own_only():
+    own = {k: v.astype(np.float32) for k, v in weights().items()}
+
+    def deaf(x, p):
+        return base.mamba_block(x, own)[0]
+
+    report = judge(deaf, op="mamba_block", weights=own, cases=8)
+    assert report.passed, str(report)
+    assert "does not compute with the weights" in report.skipped["weights"]
+
+
+def test_every_unusual_size_turns_up_and_deep_cases_reach_the_longest():
+    kinds = {draw("selective_scan", (0, i), "float32", set(KINDS)).kind for i in range(300)}
+    assert kinds == {"", *CHANCES}
+    deep = [draw("selective_scan", (0, i), "float32", set(KINDS), deep=True) for i in range(300)]
+    assert {c.sizes()["l"] for c in deep} >= set(LONG)
+
+
+@pytest.mark.parametrize("i", range(12))
+def test_the_same_seed_draws_the_same_case(i):
+    can = {*KINDS, "D", "z", "gradients", "groups"}
+    one, two = (draw("selective_scan", (3, i), "bfloat16", can) for _ in range(2))
+    assert one.memory == two.memory and one.kind == two.kind
+    assert all(np.array_equal(x, two.inputs[k], equal_nan=True) for k, x in one.inputs.items())
