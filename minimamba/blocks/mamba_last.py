@@ -10,8 +10,8 @@ from minimamba.ops.linear import LinearParams, linear, linear_backward
 from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
 from minimamba.trees import tree_map
 
-GROUP = 16  # rows worked on at once: sorted by length, so that each group is cut where it ends;
-# on a GPU all rows are one group
+# Rows worked on at once: sorted by length, so that each group is cut where it ends. On a GPU, all.
+GROUP = 16
 
 
 class MambaLastCache(NamedTuple):
