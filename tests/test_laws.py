@@ -13,6 +13,7 @@ from minimamba.kernels.launch import using
 from minimamba.trees import tree_leaves, tree_map
 from tests import cupy_stand_in
 from tests.cases import Sizes, collect, grads_of, pull, random_like
+from tests.recsys.test_device import require_agreement
 
 SIZES = st.builds(
     Sizes,
@@ -162,6 +163,15 @@ def on_a_gpu(case):
 @on(CASES)
 def test_cupy_gives_what_numpy_gives(case):
     on_a_gpu(case)
+
+
+@pytest.mark.skipif(gpu_unavailable() is not None, reason=str(gpu_unavailable()))
+def test_cupy_gives_the_training_of_the_cpu_step_by_step(tmp_path):
+    import cupy
+
+    # Adam divides a gradient by its own size or by 1e-8: where one should vanish, a rounding of
+    # 1e-16 moves a weight by 1e-8 lr = 1e-10 in each of eighteen steps.
+    require_agreement(tmp_path, cupy.asarray, 1e-8)
 
 
 @on(CASES)

@@ -41,7 +41,7 @@ def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=rea
     """
     x = _normed_embeddings(item_seq, params)
     _, cache = echo_layers(x, lengths, params.layers, flip=flip, read=read)
-    dx, _ = echo_layers_backward(params.item_embedding[item], cache)
+    dx, _ = echo_layers_backward(embedding(item, params.item_embedding)[0], cache)
     return (dx * x).sum(-1)
 
 

@@ -130,3 +130,8 @@ def test_a_token_that_does_not_exist_is_refused_where_cupy_would_wrap_around():
     v = len(model.params.embeddings)
     with pytest.raises(ValueError, match=f"ids must lie in 0..{v - 1}, got values from {v} to {v}"):
         lm_step(np.array([v, v]), model, lm_zero_states(2, model))
+
+
+def test_an_item_that_does_not_exist_is_not_explained():
+    with pytest.raises(ValueError, match=r"ids must lie in 0..9, got values from 3 to 10"):
+        echo_attribution(ITEMS, LENGTHS, np.array([3, 10, 9]), echo()[0])
