@@ -1,4 +1,4 @@
-"""Put one file of MathJax into docs/_static, so that the site can be read without a network.
+"""Put one file of MathJax, with all extensions, into docs/_static, so that the site can be read without a network.
 
 It comes from npm's package at build time and is not committed. Without npm the site is built all
 the same and its pages then load MathJax from its public address when they are read.
@@ -11,8 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "_static" / "tex-svg.js"
-MEMBER = "package/es5/tex-svg.js"
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "_static" / "tex-svg-full.js"
+MEMBER = "package/es5/tex-svg-full.js"
 
 
 def main():

@@ -50,8 +50,8 @@ napoleon_use_rtype = False
 napoleon_use_param = False
 
 # One file of MathJax, taken by `make docs`, makes the site readable from disk.
-if (HERE / "_static" / "tex-svg.js").exists():
-    mathjax_path = "tex-svg.js"
+if (HERE / "_static" / "tex-svg-full.js").exists():
+    mathjax_path = "tex-svg-full.js"
 
 html_theme = "furo"
 html_title = "minimamba"
