@@ -1,4 +1,4 @@
-"""Put one file of MathJax, with all extensions, into docs/_static, so that the site can be read without a network.
+"""Put one file of MathJax, with all its extensions, into docs/_static: no network to read the site.
 
 It comes from npm's package at build time and is not committed. Without npm the site is built all
 the same and its pages then load MathJax from its public address when they are read.
