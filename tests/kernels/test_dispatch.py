@@ -8,13 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 from minimamba.arrays import from_host, to_host
-from minimamba.kernels import conv, selective, selective_launch
-from minimamba.kernels.bfloat16 import to_bfloat16
+from minimamba.kernels import selective_launch
 from minimamba.kernels.launch import using
 from minimamba.ops.conv import (
     ConvParams,
@@ -35,7 +33,7 @@ from minimamba.ops.spectral import (
 from minimamba.trees import tree_leaves
 from tests import cupy_stand_in
 from tests.cupy_stand_in import device
-from tests.kernels.problems import BFLOAT16, FORWARD, GRADIENT, check, double, selective_problem
+from tests.kernels.problems import FORWARD, GRADIENT, check, double, selective_problem
 
 LAUNCHES = {"selective_scan_forward": 1, "selective_scan_backward": 1}
 CONV_LAUNCHES = {"causal_conv_forward": 1, "causal_conv_backward": 1}
@@ -245,51 +243,3 @@ def test_an_environment_variable_switches_kernels_off_for_a_process():
         command = [sys.executable, "-W", "error", "-c", code]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == printed
-
-
-def half(x):
-    return cupy_stand_in.cupy.asarray(x.astype(ml_dtypes.bfloat16))
-
-
-def test_bfloat16_numbers_go_in_and_come_out_of_the_scan():
-    x, h0, dy, _ = selective_problem(2, 9, 33, 16)
-    sequences = {name: half(getattr(x, name)) for name in selective_launch.SEQUENCES}
-    x = on_device(x)
-    y, h_last, cache = selective.forward(x._replace(**sequences), on_device(h0))
-    grads = selective.backward(half(dy), None, cache)
-    assert y.dtype == ml_dtypes.bfloat16 and h_last.dtype == np.float32
-    for name, grad in grads._asdict().items():
-        kind = ml_dtypes.bfloat16 if name in selective_launch.SEQUENCES else np.float32
-        assert grad.dtype == kind, name
-    rounded = {name: to_host(v).astype(np.float64) for name, v in sequences.items()}
-    exact = double(each(to_host, x))._replace(**rounded)
-    want, _, cache = selective_scan(*exact, h0=double(h0))
-    dy = to_host(half(dy)).astype(np.float64)
-    check(to_host(y).astype(np.float64), want, BFLOAT16)
-    du = selective_scan_backward(dy, None, cache).u
-    check(to_host(grads.u).astype(np.float64), du, BFLOAT16)
-
-
-def test_bfloat16_numbers_go_in_and_come_out_of_the_convolution():
-    x, p, dy = normal(2, 31, 33), ConvParams(normal(33, 4), None), normal(2, 31, 33, seed=1)
-    y, after, cache = conv.forward(half(x), on_device(p))
-    dx, dp, dstate = conv.backward(half(dy), None, cache)
-    y_t, _ = conv.step(half(x[:, 0]), on_device(p), after)
-    assert all(v.dtype == ml_dtypes.bfloat16 for v in (y, after, dx, dstate, y_t))
-    assert dp.weight.dtype == np.float32
-    rounded = to_host(half(x)).astype(np.float64)
-    check(to_host(y).astype(np.float64), causal_conv1d(rounded, double(p))[0], BFLOAT16)
-
-
-def test_bits_are_never_taken_for_numbers():
-    x, _, dy, _ = on_device(selective_problem(2, 9, 33, 3))
-    with pytest.raises(TypeError, match="delta has dtype float32, expected uint16 as u has"):
-        selective.forward(x._replace(u=to_bfloat16(x.u)))
-    _, _, cache = selective.forward(x)
-    with pytest.raises(TypeError, match="dy has dtype uint16, expected float32 as u has"):
-        selective.backward(to_bfloat16(dy), None, cache)
-    p = on_device(ConvParams(normal(33, 33), None))
-    with pytest.raises(ValueError, match="33 taps, expected at most 32 for bfloat16"):
-        conv.forward(to_bfloat16(x.u), p)
-    with pytest.raises(TypeError, match="state has dtype float32, expected uint16 as x has"):
-        conv.forward(to_bfloat16(x.u), on_device(ConvParams(normal(33, 4), None)), x.u[:, :3])
