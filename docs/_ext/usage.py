@@ -6,7 +6,6 @@ counts for the module that defines it, whichever module the test took it from.
 
 import ast
 from functools import cache
-from pathlib import Path
 
 from equations import ROOT
 
@@ -74,6 +73,7 @@ def tests_of(op, root=ROOT):
     """Return the test files that use an op, those of the same name first."""
     module = f"{LIBRARY}.{op.module}"
     found = [p for p in test_files(root) if (module, op.name) in uses(p, root)]
-    own = f"test_{Path(*op.module.split('.')).name}.py"
-    found.sort(key=lambda p: (p.name != own, "peers" in p.parts))
+    *room, name = op.module.split(".")
+    own = root.joinpath("tests", *room, f"test_{name}.py")
+    found.sort(key=lambda p: (p != own, "peers" in p.parts))
     return [p.relative_to(root / "tests").as_posix() for p in found]

@@ -62,6 +62,10 @@ def test_a_name_counts_for_the_module_that_defines_it():
     )
 
 
+def test_an_op_s_own_test_file_comes_first():
+    assert usage.tests_of(op("causal_conv1d", "ops.conv"))[0] == "ops/test_conv.py"
+
+
 def test_a_step_in_a_file_of_its_own_stands_with_its_op():
     family = next(f for f in traceability.families() if f[0].name == "selective_scan")
     assert [f.name for f in family][2:] == ["selective_scan_step"]
