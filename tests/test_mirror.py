@@ -26,6 +26,7 @@ NO_OPS = {
     "ops.hippo": "makes matrices out of a size",
     "ops.schedules": "orders the work of a recurrence, which has the adjoint",
     "ops.selective_blocks": "the inside of selective_scan, which has the adjoint",
+    "ops.selective_plan": "the sizes and the memory of selective_scan",
     "blocks.init": "draws parameters",
     "ops.convolution.convolve_direct": "a way to compute causal_convolution",
     "ops.convolution.convolve_fft": "a way to compute causal_convolution",
@@ -43,7 +44,7 @@ NO_OPS = {
     "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
 }
 # Modules that are tested through the op they are the inside of.
-INSIDE = {"ops.selective_blocks", "ops.selective_step"}
+INSIDE = {"ops.selective_blocks", "ops.selective_plan", "ops.selective_step"}
 # Ops that the tutorials of their equations do not import.
 NO_LESSON = {
     "mamba_last": "mamba at one row; tutorial 07 derives its closed form",

@@ -3,7 +3,7 @@
 The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives the same numbers
 without ever holding a (b, l, e, n) array: it works through cache-sized blocks
 (`selective_blocks`), keeps the state at block borders only, and its backward computes each block
-again. What it allocates beyond inputs and outputs is `selective_blocks.memory`. CuPy arrays of
+again. What it allocates beyond inputs and outputs is `selective_plan.memory`. CuPy arrays of
 float32 go to a CUDA kernel that does the same (`kernels.launch`); sequences of bfloat16 go to it
 directly (`kernels.selective.forward` and `backward`).
 
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from minimamba.arrays import Array, array_namespace
 from minimamba.kernels.launch import dispatch
 from minimamba.ops import selective_blocks as blocks
+from minimamba.ops import selective_plan as plans
 from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
 from minimamba.ops.selective_blocks import SelectiveScanInputs
 from minimamba.ops.selective_step import selective_scan_naive, selective_scan_step
@@ -63,7 +64,7 @@ class SelectiveScanCache(NamedTuple):
     inputs: SelectiveScanInputs
     h0: Array | None  # (b, e, n)
     borders: Array  # (blocks + 1, b, n, e): h0, the state after every block
-    block: tuple  # (batch rows, time steps) of a block
+    plan: plans.Plan  # the sizes of its blocks
 
 
 def selective_scan(
@@ -120,21 +121,17 @@ def selective_scan(
         return kernel(x, h0)
     xp = array_namespace(u)
     (b, l, e), n = u.shape, A.shape[1]
-    rows, steps = blocks.plan(b, l, n, e, u.dtype.itemsize)
-    spans = blocks.pieces(l, steps)
-    borders = xp.empty((len(spans) + 1, b, n, e), u.dtype)
+    plan = plans.plan(b, l, n, e, u.dtype.itemsize)
+    borders = xp.empty((len(plans.pieces(l, plan.steps)) + 1, b, n, e), u.dtype)
     borders[0] = 0 if h0 is None else xp.swapaxes(h0, 1, 2)
     y = xp.empty((b, l, e), u.dtype)
-    work = blocks.allocate(xp, rows, steps, n, e, u.dtype, adjoint=False)
-    with overflow_is_inf(xp):
-        for row in blocks.pieces(b, rows):
-            for j, span in enumerate(spans):
-                block = blocks.cut(x, row, span)
-                y[row, span], borders[j + 1, row] = blocks.block_forward(
-                    block, borders[j, row], work
-                )
+    work = plans.allocate(xp, plan, n, e, u.dtype, adjoint=False)
+    with overflow_is_inf(xp), plans.short_buffers(xp):
+        for row, span, border in plans.walk(b, l, plan):
+            piece = blocks.piece_forward(blocks.cut(x, row, span), borders[border, row], work)
+            y[row, span] = xp.swapaxes(piece, 0, 1)
     h_last = xp.ascontiguousarray(xp.swapaxes(borders[-1], 1, 2))
-    return y, h_last, SelectiveScanCache(x, h0, borders, (rows, steps))
+    return y, h_last, SelectiveScanCache(x, h0, borders, plan)
 
 
 def selective_scan_backward(dy, dh_last, cache):
@@ -173,24 +170,23 @@ def selective_scan_backward(dy, dh_last, cache):
     kernel = dispatch("selective_scan_backward", cache)
     if kernel is not None:
         return kernel(dy, dh_last, cache)
-    xp, (rows, steps) = array_namespace(dy), cache.block
+    xp = array_namespace(dy)
     (b, l, e), n = x.u.shape, x.A.shape[1]
     grads = _empty_grads(xp, x)
     carries = xp.zeros((b, n, e), dy.dtype)
     if dh_last is not None:
         carries[...] = xp.swapaxes(dh_last, 1, 2)
-    work = blocks.allocate(xp, rows, steps, n, e, dy.dtype, adjoint=True)
-    with overflow_is_inf(xp):
-        for row in blocks.pieces(b, rows):
-            for j, span in reversed(list(enumerate(blocks.pieces(l, steps)))):
-                part = blocks.block_backward(
-                    xp.ascontiguousarray(dy[row, span]),
-                    blocks.cut(x, row, span),
-                    cache.borders[j, row],
-                    carries[row],
-                    work,
-                )
-                _collect(grads, part, row, span)
+    work = plans.allocate(xp, cache.plan, n, e, dy.dtype, adjoint=True)
+    with overflow_is_inf(xp), plans.short_buffers(xp):
+        for row, span, border in reversed(plans.walk(b, l, cache.plan)):
+            part = blocks.piece_backward(
+                blocks.time_first(dy[row, span]),
+                blocks.cut(x, row, span),
+                cache.borders[border, row],
+                carries[row],
+                work,
+            )
+            _collect(grads, part, row, span)
     dh0 = None if cache.h0 is None else xp.ascontiguousarray(xp.swapaxes(carries, 1, 2))
     return grads._replace(h0=dh0)
 
@@ -213,7 +209,7 @@ def _collect(grads, part, row, span):
     """Write one block's gradients to their places; those of the weights are sums over blocks."""
     for name in ("u", "delta", "B", "C", "z"):
         if getattr(grads, name) is not None:
-            getattr(grads, name)[row, span] = getattr(part, name)
+            getattr(grads, name)[row, span] = getattr(part, name).swapaxes(0, 1)
     for name in ("A", "D", "delta_bias"):
         if getattr(grads, name) is not None:
             getattr(grads, name)[...] += getattr(part, name)

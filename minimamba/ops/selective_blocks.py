@@ -1,21 +1,22 @@
 """The selective scan one cache-sized block at a time: the arithmetic behind `selective`.
 
-A block is a few batch rows and a few time steps. Its arrays have the layout (b, t, n, e): channels
-last, so that every inner loop runs over contiguous numbers. Between blocks only the state
-survives; the backward starts each block from that state and computes the rest again.
+Within a piece (`selective_plan`) everything is time first and channels last, (t, r, n, e) for time
+steps, batch rows, states and channels: one time step is one contiguous slab. Between blocks only
+the state survives; the backward starts each block from that state and computes the rest again.
 """
 
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
 from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
-
-SLAB_BYTES = 1 << 15  # one time step of a block: it should stay in the first-level cache
-BLOCK_BYTES = 1 << 20  # one work array of a block: three of them should stay in the cache
+from minimamba.ops.selective_plan import fit, pieces
 
 
 class SelectiveScanInputs(NamedTuple):
-    """The inputs of a selective scan, or of one block of it; absent options are None."""
+    """The inputs of a selective scan, or of one piece of it; absent options are None.
+
+    In a piece, time comes before the batch rows, (l, b, ...), and A is (n, e).
+    """
 
     u: Array  # (b, l, e)
     delta: Array  # (b, l, e)
@@ -28,160 +29,177 @@ class SelectiveScanInputs(NamedTuple):
     delta_softplus: bool
 
 
-class Work(NamedTuple):
-    """The memory of one block, used again by every block."""
+class Signals(NamedTuple):
+    """What the states of a piece are made of and read with.
 
-    a: Array  # (rows, steps, n, e) decays
-    h: Array  # (rows, steps + 1, n, e) states, the one before the block first
-    g: Array | None  # (rows, steps, n, e) adjoint states
-
-
-def plan(b, l, n, e, itemsize):
-    """Return how many batch rows and time steps make a block."""
-    state = max(1, n * e * itemsize)
-    rows = max(1, min(b, SLAB_BYTES // state))
-    steps = max(1, min(l, BLOCK_BYTES // (rows * state)))
-    return rows, steps
-
-
-class Memory(NamedTuple):
-    """Bytes that a selective scan allocates beyond its inputs and outputs."""
-
-    borders: int  # kept for the backward: one state for every block
-    forward: int  # at most, beside the borders, while the forward runs
-    backward: int  # at most, while the backward runs
-
-
-def memory(b, l, n, e, itemsize):
-    """Return what a scan of these sizes allocates, Memory; nothing in it grows like l n e.
-
-    A work array holds rows x steps states, some 1 MiB (`plan`): the forward has two of them, the
-    backward three. Beside them a block has some 9 arrays of the size of its piece of u in the
-    forward and 18 in the backward, and a few of the size of B. The borders grow with l, but
-    `steps` times more slowly than the states would.
+    Each token's v, B and C is a row above a row of zeros: `outer` says why.
     """
-    rows, steps = plan(b, l, n, e, itemsize)
-    state, block = n * e * itemsize, rows * steps * itemsize
-    work, few = block * n * e, 4 * block * n + (rows + 2) * state
-    borders = (len(pieces(l, steps)) + 1) * b * state
-    forward = 2 * work + 9 * block * e + few
-    return Memory(borders, forward, 3 * work + 18 * block * e + few + b * state)
+
+    step: Array  # (t, r, e), Eq. (7.1)
+    v: Array  # (t, r, 2, e), step * u
+    A: Array  # (n, e)
+    B: Array  # (t, r, 2, n)
+    C: Array  # (t, r, 2, n)
+
+    def during(self, block):
+        """Return those of some time steps."""
+        step, v, A, B, C = self
+        return Signals(step[block], v[block], A, B[block], C[block])
 
 
-def pieces(total, size):
-    """Return the slices of at most `size` that cover range(total), in order."""
-    return [slice(i, min(i + size, total)) for i in range(0, total, size)]
+class Pulled(NamedTuple):
+    """What the blocks of a piece find out on the way back."""
+
+    y: Array  # (t, r, e), what was read from the states
+    dstep: Array  # (t, r, e), without its share through v
+    dv: Array  # (t, r, e)
+    dA: Array  # (n, e), a sum over blocks
+    dB: Array  # (t, r, n)
+    dC: Array  # (t, r, n)
+
+    def during(self, block):
+        """Return those of some time steps."""
+        y, dstep, dv, dA, dB, dC = self
+        return Pulled(y[block], dstep[block], dv[block], dA, dB[block], dC[block])
 
 
-def allocate(xp, rows, steps, n, e, dtype, adjoint):
-    """Return the work arrays of one block."""
-    a = xp.empty((rows, steps, n, e), dtype)
-    h = xp.empty((rows, steps + 1, n, e), dtype)
-    return Work(a, h, xp.empty_like(a) if adjoint else None)
+def time_first(array):
+    """Return a contiguous (l, b, ...) of (b, l, ...), whatever its strides are."""
+    return array_namespace(array).ascontiguousarray(array.swapaxes(0, 1))
 
 
-def cut(x, rows, steps):
-    """Return the inputs of one block, contiguous whatever the strides of the whole are.
-
-    A becomes (n, e): channels last, like everything in a block.
-    """
-    xp = array_namespace(x.u)
-
-    def block(array):
-        return None if array is None else xp.ascontiguousarray(array[rows, steps])
-
-    sequences = {name: block(getattr(x, name)) for name in ("u", "delta", "B", "C", "z")}
-    return x._replace(A=xp.ascontiguousarray(x.A.T), **sequences)
+def cut(x, rows, span):
+    """Return the inputs of one piece."""
+    names = [name for name in ("u", "delta", "B", "C", "z") if getattr(x, name) is not None]
+    sequences = {name: time_first(getattr(x, name)[rows, span]) for name in names}
+    return x._replace(A=array_namespace(x.A).ascontiguousarray(x.A.T), **sequences)
 
 
-def step_size(x):
-    """Return the step size, Eq. (7.1), and what its backward needs."""
+def signals(x):
+    """Return the Signals of a piece, and what the backward of its step size needs."""
     raw = x.delta if x.delta_bias is None else x.delta + x.delta_bias
-    return softplus(raw) if x.delta_softplus else (raw, None)
+    step, cache = softplus(raw) if x.delta_softplus else (raw, None)
+    v, B, C = above_zeros(step * x.u), above_zeros(x.B), above_zeros(x.C)
+    return Signals(step, v, x.A, B, C), cache
 
 
-def run(x, step, state, work):
-    """Run the recurrence over one block; return its decays and its states, Eqs. (7.2), (7.3).
-
-    The states are (rows, steps + 1, n, e): the first is `state`, the last the one after the block.
-    """
-    xp = array_namespace(x.u)
-    rows, steps = x.u.shape[:2]
-    a, h = work.a[:rows, :steps], work.h[:rows, : steps + 1]
-    xp.multiply(step[:, :, None, :], x.A, out=a)
-    xp.exp(a, out=a)
-    xp.multiply((step * x.u)[:, :, None, :], x.B[:, :, :, None], out=h[:, 1:])
-    h[:, 0] = state
-    decayed = xp.empty_like(state)
-    for a_t, h_t in zip(xp.moveaxis(a, 1, 0), xp.moveaxis(h, 1, 0)[1:], strict=True):
-        xp.multiply(a_t, state, out=decayed)
-        state = xp.add(h_t, decayed, out=h_t)
-    return a, h
+def above_zeros(x):
+    """Return (t, r, 2, k) of (t, r, k)."""
+    out = array_namespace(x).empty((*x.shape[:2], 2, x.shape[2]), x.dtype)
+    out[:, :, 0], out[:, :, 1] = x, 0
+    return out
 
 
-def read(x, h):
-    """Return y_t = C_t h_t + D u_t, Eq. (7.4), from the states h (rows, steps, n, e)."""
-    xp = array_namespace(h)
-    y = xp.matmul(x.C[:, :, None, :], h)[:, :, 0]
+def piece_forward(x, borders, work):
+    """Return the output of one piece, Eq. (7.5); write the state after each block to `borders`."""
+    s, _ = signals(x)
+    y, work = array_namespace(x.u).empty_like(x.u), fit(work, borders.shape[1:])
+    for i, block in enumerate(pieces(len(y), len(work.a))):
+        now = s.during(block)
+        _, h = run(now, borders[i], work)
+        read(now.C, h[1:], out=y[block])
+        borders[i + 1] = h[-1]
     if x.D is not None:
-        y += x.D * x.u
+        y += x.D * x.u  # Eq. (7.4)
+    if x.z is not None:
+        y *= silu(x.z)[0]
     return y
 
 
-def block_forward(x, state, work):
-    """Return the output of one block, Eq. (7.5), and the state after it (a view of `work`)."""
-    step, _ = step_size(x)
-    _, h = run(x, step, state, work)
-    y = read(x, h[:, 1:])
-    if x.z is not None:
-        y *= silu(x.z)[0]
-    return y, h[:, -1]
+def run(s, state, work):
+    """Run the recurrence over one block; return its decays and its states, Eqs. (7.2), (7.3).
+
+    The states are (t + 1, r, n, e): the first is `state`, the last the one after the block.
+    """
+    xp = array_namespace(state)
+    a, h = work.a[: len(s.v)], work.h[: len(s.v) + 1]
+    xp.exp(xp.multiply(s.step[:, :, None, :], s.A, out=a), out=a)
+    outer(s.B, s.v, out=h[1:])
+    h[0] = state
+    multiply, add, decayed = xp.multiply, xp.add, work.slab
+    for a_t, h_t in zip(a, h[1:], strict=True):
+        multiply(a_t, state, decayed)
+        state = add(h_t, decayed, h_t)
+    return a, h
 
 
-def block_backward(dy, x, state, carry, work):
-    """Pull dy back through one block.
+def outer(B, v, out):
+    """Write B_t v_t for every state and channel, (t, r, n, e), to `out`.
 
-    `carry` is a_{t+1} g_{t+1} at the end of the block, (rows, n, e), and is overwritten by the same
-    quantity at its beginning: the only thing that an earlier block has to know of a later one.
-    Returns the gradients of the block's inputs as SelectiveScanInputs; dA, dD and the gradient of
-    delta_bias are this block's share of a sum.
+    As a matrix product, which the BLAS writes as fast as the cache takes it; NumPy's broadcasting
+    takes three times as long. The inner dimension would be 1, but NumPy asks the BLAS only from 2
+    on: hence the rows of zeros.
+    """
+    return array_namespace(v).matmul(B.swapaxes(2, 3), v, out=out)
+
+
+def read(C, h, out):
+    """Write C_t h_t, Eq. (7.4): a sum over states, (t, r, e), of the states h (t, r, n, e)."""
+    array_namespace(h).matmul(C[:, :, :1], h, out=out[:, :, None])
+
+
+def sum_channels(h, v, out):
+    """Write h_t v_t: a sum over channels, (t, r, n)."""
+    array_namespace(h).matmul(h, v[:, :, 0, :, None], out=out[..., None])
+
+
+def piece_backward(dy, x, borders, carry, work):
+    """Pull dy back through one piece.
+
+    `carry` is a_{t+1} g_{t+1} at the end of the piece, (r, n, e), and is overwritten by the same
+    quantity at its beginning: the only thing that an earlier piece has to know of a later one.
+    Returns the gradients of the piece's inputs as SelectiveScanInputs; dA, dD and the gradient of
+    delta_bias are this piece's share of a sum.
     """
     xp = array_namespace(dy)
-    step, step_cache = step_size(x)
-    a, h = run(x, step, state, work)
-    dy, dz = gate_backward(dy, x, h[:, 1:])
-    dC = xp.matmul(h[:, 1:], dy[..., None])[..., 0]  # Eq. (7.7)
-    g = run_adjoint(dy, x, a, carry, work)
-    dB = xp.matmul(g, (step * x.u)[..., None])[..., 0]  # Eq. (7.7)
-    dv = xp.matmul(x.B[:, :, None, :], g)[:, :, 0]  # of v = step * u
-    q = xp.multiply(a, h[:, :-1], out=a)  # a_t g_t h_{t-1}: what one unit of step * A moves
-    dA = xp.einsum("btne,bte->ne", q, step).T  # Eq. (7.9)
-    dstep = dv * x.u + xp.einsum("btne,ne->bte", q, x.A)  # Eq. (7.8)
-    du, dD = dv * step, None
+    s, step_cache = signals(x)
+    gate, gate_cache = (None, None) if x.z is None else silu(x.z)
+    dread = dy if gate is None else dy * gate
+    y, dstep, dv, dA, dB, dC = pull(above_zeros(dread), s, borders, carry, work)
+    du, dstep, dD = dv * s.step, dstep + dv * x.u, None
     if x.D is not None:
-        du, dD = du + x.D * dy, xp.einsum("bte,bte->e", dy, x.u)  # Eq. (7.10)
+        y += x.D * x.u
+        du += x.D * dread
+        dD = xp.einsum("tre,tre->e", dread, x.u)  # Eq. (7.10)
+    dz = None if gate is None else silu_backward(dy * y, gate_cache)  # Eq. (7.10)
     ddelta = softplus_backward(dstep, step_cache) if x.delta_softplus else dstep
     dbias = None if x.delta_bias is None else ddelta.sum(axis=(0, 1))
-    return SelectiveScanInputs(du, ddelta, dA, dB, dC, dD, dz, dbias, x.delta_softplus)
+    return SelectiveScanInputs(du, ddelta, dA.T, dB, dC, dD, dz, dbias, x.delta_softplus)
 
 
-def gate_backward(dy, x, h):
-    """Return the gradients of the ungated output and of z, Eq. (7.10)."""
-    if x.z is None:
-        return dy, None
-    gate, gate_cache = silu(x.z)
-    return dy * gate, silu_backward(dy * read(x, h), gate_cache)
+def pull(dread, s, borders, carry, work):
+    """Pull the gradient of what was read, (t, r, 2, e), back to the Signals: return Pulled."""
+    xp = array_namespace(dread)
+    like = s.step, s.step, s.step, s.A, s.B[:, :, 0], s.C[:, :, 0]
+    d = Pulled(*(xp.empty(x.shape, x.dtype) for x in like))
+    d.dA[...] = 0
+    work = fit(work, carry.shape)
+    for i, block in reversed(list(enumerate(pieces(len(dread), len(work.a))))):
+        block_backward(dread[block], s.during(block), borders[i], carry, work, d.during(block))
+    return d
 
 
-def run_adjoint(dy, x, a, carry, work):
-    """Return g_t = C_t dy_t + a_{t+1} g_{t+1}, Eq. (7.6), and leave a_t g_t in the place of a_t."""
-    xp = array_namespace(dy)
-    g = work.g[: a.shape[0], : a.shape[1]]
-    xp.multiply(dy[:, :, None, :], x.C[:, :, :, None], out=g)
-    later = carry
-    backwards = xp.moveaxis(a, 1, 0)[::-1], xp.moveaxis(g, 1, 0)[::-1]
-    for a_t, g_t in zip(*backwards, strict=True):
-        xp.add(g_t, later, out=g_t)
-        later = xp.multiply(a_t, g_t, out=a_t)
+def block_backward(dread, s, state, carry, work, d):
+    """Write to `d` what one block, which starts from `state`, finds out."""
+    xp = array_namespace(state)
+    a, h = run(s, state, work)
+    read(s.C, h[1:], out=d.y)
+    sum_channels(h[1:], dread, out=d.dC)  # Eq. (7.7)
+    g = run_adjoint(dread, s.C, a, carry, work)
+    sum_channels(g, s.v, out=d.dB)  # Eq. (7.7)
+    read(s.B, g, out=d.dv)
+    q = xp.multiply(a, h[:-1], out=a)  # a_t g_t h_{t-1}: what one unit of step * A moves
+    d.dA[...] += xp.einsum("trne,tre->ne", q, s.step)  # Eq. (7.9)
+    d.dstep[...] = xp.einsum("trne,ne->tre", q, s.A)  # Eq. (7.8)
+
+
+def run_adjoint(dread, C, a, carry, work):
+    """Return g_t = C_t dread_t + a_{t+1} g_{t+1}, Eq. (7.6); leave a_t g_t in the place of a_t."""
+    xp = array_namespace(a)
+    g = outer(C, dread, out=work.g[: len(a)])
+    multiply, add, later = xp.multiply, xp.add, carry
+    for a_t, g_t in zip(a[::-1], g[::-1], strict=True):
+        add(g_t, later, g_t)
+        later = multiply(a_t, g_t, a_t)
     carry[...] = later
     return g

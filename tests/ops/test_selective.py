@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimamba.ops import selective_blocks as blocks
+from minimamba.ops import selective_plan as plans
 from minimamba.ops.selective import (
     selective_scan,
     selective_scan_backward,
@@ -34,8 +34,9 @@ def test_outputs_and_all_gradients_stay_within_the_bound(
 ):
     x = draw(seed, sizes, dtype, options, softplus, regime)
     with pytest.MonkeyPatch.context() as patch:  # so small that there are many blocks
-        patch.setattr(blocks, "BLOCK_BYTES", block)
-        patch.setattr(blocks, "SLAB_BYTES", max(1, block // 4))
+        patch.setattr(plans, "BLOCK_BYTES", block)
+        patch.setattr(plans, "SLAB_BYTES", max(1, block // 4))
+        patch.setattr(plans, "PIECE_BYTES", block)
         require_scan(x, *pull(seed, x))
 
 

@@ -4,8 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minimamba.ops import selective_blocks as blocks
+from minimamba.ops import selective_plan as plans
+from minimamba.ops._checks import overflow_is_inf
 from minimamba.ops.selective import selective_scan, selective_scan_backward
 from tests.ops.selecting import draw, pull, require_scan
 
@@ -55,7 +59,7 @@ def nbytes(arrays):
 def test_memory_is_what_the_formula_says(sizes, dtype):
     x = draw(0, sizes, dtype)
     (b, l, e, n), itemsize = sizes, np.dtype(dtype).itemsize
-    promised = blocks.memory(b, l, n, e, itemsize)
+    promised = plans.memory(b, l, n, e, itemsize)
     (y, h_last, cache), forward = peak(lambda: selective_scan(**x))
     assert cache.borders.nbytes == promised.borders
     slack = 2**16  # Python's own objects
@@ -74,10 +78,66 @@ def test_memory_stays_below_ten_mebibytes_and_the_borders_at_the_largest_shape()
             (64, 50, 128, 32),
             (2, 4096, 256, 16),
         ]:
-            promised = blocks.memory(b, l, n, e, itemsize)
+            promised = plans.memory(b, l, n, e, itemsize)
             assert max(promised.forward, promised.backward) < 10 * 2**20
             # and far below the (b, l, e, n) array that is never made
-            assert l < 200 or promised.borders < b * l * e * n * itemsize / 8
+            assert l < 200 or promised.borders < b * l * e * n * itemsize / 6
+
+
+@given(b=st.integers(0, 9), l=st.integers(0, 40), rows=st.integers(1, 4), steps=st.integers(1, 5))
+@settings(max_examples=60)
+def test_the_pieces_cover_every_row_and_every_step_once(b, l, rows, steps):
+    plan = plans.Plan(rows, 3 * steps, steps)
+    seen = np.zeros((b, l), int)
+    for row, span, borders in plans.walk(b, l, plan):
+        seen[row, span] += 1
+        starts = [block.start for block in plans.pieces(l, steps)][borders]
+        inside = [s for s in range(span.start, span.stop) if s % steps == 0]
+        assert starts[: len(inside)] == inside and borders.stop - borders.start == len(inside) + 1
+    assert (seen == 1).all()
+
+
+@given(l=st.integers(1, 9000), n=st.integers(1, 64), e=st.integers(1, 300))
+@settings(max_examples=60)
+def test_blocks_are_of_like_length_and_fit_the_cache(l, n, e):
+    plan = plans.plan(4, l, n, e, 8)
+    lengths = [block.stop - block.start for block in plans.pieces(l, plan.steps)]
+    assert max(lengths) - lengths[-1] < len(lengths)
+    assert plan.steps == 1 or plan.rows * plan.steps * n * e * 8 <= plans.BLOCK_BYTES
+    assert plan.span % plan.steps == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_work_arrays_begin_at_cache_lines_and_do_not_overlap(dtype):
+    for _ in range(5):
+        work = plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, dtype, adjoint=True)
+        arrays = [work.a, work.h, work.g, work.slab]
+        assert all(x.ctypes.data % plans.LINE == 0 for x in arrays)
+        for i, x in enumerate(arrays):
+            x[...] = i
+        assert all((x == i).all() for i, x in enumerate(arrays))
+        assert [x.size for x in arrays] == [315, 378, 315, 63]
+
+
+def test_the_buffer_size_of_numpy_is_what_it_was_afterwards():
+    before = np.getbufsize()
+    x = draw(0, (2, 5, 3, 2))
+    y, h_last, cache = selective_scan(**x)
+    selective_scan_backward(y, h_last, cache)
+    with pytest.raises(ZeroDivisionError), plans.short_buffers(np):
+        assert np.getbufsize() == plans.BUFFER
+        raise ZeroDivisionError
+    assert np.getbufsize() == before
+
+
+def test_an_outer_product_is_exact_and_keeps_infinities_apart():
+    """The rows of zeros must not turn an infinity, or anything else, into nan."""
+    rng = np.random.default_rng(0)
+    B, v = rng.standard_normal((2, 1, 5)), rng.standard_normal((2, 1, 7))
+    B[0, 0, 1], v[0, 0, 2], v[1, 0, 3] = np.inf, -np.inf, 5e-324
+    with overflow_is_inf(np):
+        out = blocks.outer(blocks.above_zeros(B), blocks.above_zeros(v), np.empty((2, 1, 5, 7)))
+        assert np.array_equal(out, B[..., None] * v[:, :, None, :])
 
 
 # ---- what the tests above must catch ----
@@ -85,12 +145,12 @@ def test_memory_stays_below_ten_mebibytes_and_the_borders_at_the_largest_shape()
 
 def test_a_carry_dropped_between_blocks_is_caught(monkeypatch):
     x = draw(0, (2, 9, 3, 2))
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(plans, "BLOCK_BYTES", 100)
     require_scan(x, *pull(0, x))
     run = blocks.run
 
-    def forgetful(x, step, state, work):
-        return run(x, step, 0 * state, work)
+    def forgetful(s, state, work):
+        return run(s, 0 * state, work)
 
     monkeypatch.setattr(blocks, "run", forgetful)
     with pytest.raises(AssertionError, match="out"):
@@ -99,12 +159,12 @@ def test_a_carry_dropped_between_blocks_is_caught(monkeypatch):
 
 def test_an_adjoint_carry_dropped_between_blocks_is_caught(monkeypatch):
     x = draw(0, (2, 9, 3, 2))
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(plans, "BLOCK_BYTES", 100)
     run = blocks.run_adjoint
 
-    def forgetful(dy, x, a, carry, work):
+    def forgetful(dread, C, a, carry, work):
         carry[...] = 0
-        return run(dy, x, a, carry, work)
+        return run(dread, C, a, carry, work)
 
     monkeypatch.setattr(blocks, "run_adjoint", forgetful)
     with pytest.raises(AssertionError):
