@@ -52,9 +52,11 @@ docs:  ## build the site: docs/_build/html/index.html
 	@$(RUN) .ci/crawl.py docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-bench:  ## run the benchmarks that need no other library
+bench:  ## time the scans beside C and the libraries that are installed; plot time against length
 	$(VENV) base
 	@$(RUN) -m minimamba bench scan
+	@$(RUN) -m minimamba bench selective
+	@$(RUN) -m minimamba bench length
 
 test-peers:  ## compare with PyTorch, transformers, mambapy and JAX, which it installs
 	$(VENV) test

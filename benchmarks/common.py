@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +34,15 @@ THREADS = {
 def pin(core=None):
     """Start the running script again on one core with one thread, unless it is there already.
 
-    Thread counts are read when libraries are loaded, so they have to be set before.
+    Thread counts are read when libraries are loaded, so they have to be set before. Only Linux
+    lets a process choose its core.
     """
     if os.environ.get("MINIMAMBA_PINNED"):
         return
-    core = max(os.sched_getaffinity(0)) if core is None else core
+    if hasattr(os, "sched_setaffinity"):
+        core = max(os.sched_getaffinity(0)) if core is None else core
+        os.sched_setaffinity(0, {core})
     os.environ |= THREADS | {"MINIMAMBA_PINNED": str(core)}
-    os.sched_setaffinity(0, {core})
     os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
@@ -47,8 +50,9 @@ def interleave(calls, rounds=7, seconds=None):
     """Run every call once a round; return {name: [seconds, ...]}, round by round.
 
     Seconds are those the processor spent on us: on a shared machine, waiting does not count.
-    A call of less than 4 ms is repeated within its round. With `seconds`, rounds end when that
-    much time is used up, but not before three.
+    Every call is made once before it is timed, so that each finds the caches and the heap as it
+    left them itself, not as its predecessor did. A call of less than 4 ms is repeated within its
+    round. With `seconds`, rounds end when that much time is used up, but not before three.
     """
     repeats = {}
     for name, call in calls.items():
@@ -62,11 +66,21 @@ def interleave(calls, rounds=7, seconds=None):
         if seconds is not None and done >= 3 and time.perf_counter() - began > seconds:
             break
         for name, call in calls.items():
+            call()
             start = time.process_time()
             for _ in range(repeats[name]):
                 call()
             times[name].append((time.process_time() - start) / repeats[name])
     return times
+
+
+def require_like(calls, tolerance=1e-3):
+    """Require of every call the numbers of the first, in whatever layout: their norms agree."""
+    norms = {name: float(np.linalg.norm(np.ravel(call()))) for name, call in calls.items()}
+    first = next(iter(norms.values()))
+    wrong = [name for name, norm in norms.items() if not abs(norm - first) <= tolerance * first]
+    if wrong:
+        raise SystemExit(f"{', '.join(wrong)}: not the numbers of {next(iter(norms))}")
 
 
 def ratio(times, name, reference):
@@ -107,13 +121,16 @@ def resident(call):
 
 
 def _resident_now():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    statm = Path("/proc/self/statm")  # Linux only: elsewhere the growth is given as 0
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") if statm.exists() else 0
 
 
 def machine():
     """Return what the figures depend on: processor, versions, and how busy the machine was."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    model = names[0] if names else platform.processor() or "unknown"
     return {
         "processor": model,
         "cores": os.cpu_count(),
@@ -154,7 +171,28 @@ def show(title, rows, columns):
         table.add_column(column, justify="right" if i else "left")
     for name, cells in rows.items():
         table.add_row(name, *cells)
+    table.min_width = len(title)
     Console(width=160).print(table)
+
+
+def say_left_out(reasons):
+    """Say in one sentence what a table lacks and why: {name: reason}."""
+    by_reason = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
+    if parts:
+        print(f"Left out: {'; '.join(parts)}.\n")
+
+
+def absent(*modules):
+    """Say which of these libraries cannot be imported, or None."""
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError:
+            return f"{module} is not installed: make test-peers brings it"
+    return None
 
 
 def exponent(sizes, values):

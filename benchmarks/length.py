@@ -1,6 +1,7 @@
 """Are time and memory of the selective scan linear in the length? From 1,024 to 65,536 tokens.
 
 python benchmarks/length.py                         prints, saves length.json and length.png
+python benchmarks/length.py --quick                 up to 8,192 tokens, nothing is saved
 """
 
 import argparse
@@ -41,12 +42,13 @@ def fit(found, name):
 
     Memory is a constant and a part that grows: a straight line tells them apart.
     """
-    slope, constant = np.polyfit(LENGTHS, [found[l][name]["bytes"] for l in LENGTHS], 1)
-    growing = [found[l][name]["bytes"] - constant for l in LENGTHS]
-    seconds = [found[l][name]["seconds"] for l in LENGTHS]
+    lengths = list(found)
+    slope, constant = np.polyfit(lengths, [found[l][name]["bytes"] for l in lengths], 1)
+    growing = [found[l][name]["bytes"] - constant for l in lengths]
+    seconds = [found[l][name]["seconds"] for l in lengths]
     return {
-        "seconds": exponent(LENGTHS, seconds),
-        "bytes": exponent(LENGTHS, growing),
+        "seconds": exponent(lengths, seconds),
+        "bytes": exponent(lengths, growing),
         "constant MiB": constant / 2**20,
         "bytes per token": slope,
     }
@@ -57,12 +59,12 @@ def plot(found, fits):
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axis, key, unit in zip(axes, ("seconds", "bytes"), (1e3, 1 / 2**20), strict=True):
         for name, line in fits.items():
-            values = [found[l][name][key] * unit for l in LENGTHS]
-            axis.loglog(LENGTHS, values, "o-", label=f"{name}: $l^{{{line[key]:.2f}}}$")
+            values = [found[l][name][key] * unit for l in list(found)]
+            axis.loglog(list(found), values, "o-", label=f"{name}: $l^{{{line[key]:.2f}}}$")
         axis.set(xlabel="length", ylabel={"seconds": "ms", "bytes": "MiB allocated"}[key])
         axis.legend(frameon=False)
-    everything = [found[l]["forward"]["naive states, bytes"] / 2**20 for l in LENGTHS]
-    axes[1].loglog(LENGTHS, everything, "k:", label="one (b, l, e, n) array, never made")
+    everything = [found[l]["forward"]["naive states, bytes"] / 2**20 for l in list(found)]
+    axes[1].loglog(list(found), everything, "k:", label="one (b, l, e, n) array, never made")
     axes[1].legend(frameon=False)
     figure.suptitle(f"selective scan, b = 1, e = {WIDTH}, n = {STATE}, float32")
     path = RESULTS / "length.png"
@@ -70,24 +72,29 @@ def plot(found, fits):
     return path
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
-    found = {l: measure(l, args.rounds) for l in LENGTHS}
-    fits = {name: fit(found, name) for name in ("forward", "forward and backward")}
+def report(found, fits):
+    """Print time and memory at every length, and the exponents."""
     for name, line in fits.items():
         rows = {
-            f"{l:,}": [
-                f"{found[l][name]['seconds'] * 1e3:.1f}",
-                f"{found[l][name]['bytes'] / 2**20:.2f}",
-            ]
-            for l in LENGTHS
+            f"{l:,}": [f"{x[name]['seconds'] * 1e3:.1f}", f"{x[name]['bytes'] / 2**20:.2f}"]
+            for l, x in found.items()
         }
         rows["exponent"] = [f"{line['seconds']:.3f}", f"{line['bytes']:.3f}"]
         show(name, rows, ["ms", "MiB allocated"])
-    print(save("length", {"width": WIDTH, "state": STATE, "lengths": found, "fits": fits}))
-    print(plot(found, fits))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="short, nothing is saved")
+    args = parser.parse_args()
+    lengths = LENGTHS[:4] if args.quick else LENGTHS
+    found = {l: measure(l, args.rounds) for l in lengths}
+    fits = {name: fit(found, name) for name in ("forward", "forward and backward")}
+    report(found, fits)
+    if not args.quick:
+        print(save("length", {"width": WIDTH, "state": STATE, "lengths": found, "fits": fits}))
+        print(plot(found, fits))
 
 
 if __name__ == "__main__":

@@ -9,24 +9,41 @@ from pathlib import Path
 
 import numpy as np
 
-FLAGS = {"C fast-math": ["-ffast-math", "-lmvec"], "C": []}
+FLAGS = {"C fast-math": ["-ffast-math"], "C": []}
+LIBRARIES = {"C fast-math": ["-lmvec", "-lm"], "C": ["-lm"]}
 
 
+@cache
 def unavailable():
     """Say why there is no C to compare with, or None."""
-    return None if shutil.which("gcc") else "no gcc"
+    if not shutil.which("gcc"):
+        return "no gcc"
+    try:
+        for flavour in FLAGS:
+            library(flavour, "float32")
+    except (subprocess.CalledProcessError, OSError):
+        return "gcc cannot build it here"
+    return None
 
 
 @cache
 def library(flavour, real):
-    """Compile `scan.c` for "float32" or "float64" and load it."""
-    source = Path(__file__).with_name("scan.c")
-    target = Path(tempfile.mkdtemp(prefix="minimamba-")) / "scan.so"
+    """Compile `scan.c` for "float32" or "float64" and load it.
+
+    Linked without -ffast-math: there it would add code that rounds denormal numbers to zero in the
+    whole process, in everything that is measured beside it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="minimamba-"))
+    source, target = Path(__file__).with_name("scan.c"), folder / "scan.o"
     c_type = {"float32": "float", "float64": "double"}[real]
-    flags = ["-O3", "-march=native", "-shared", "-fPIC", f"-DREAL={c_type}"]
-    extra = FLAGS[flavour]
-    subprocess.run(["gcc", *flags, str(source), "-o", str(target), *extra, "-lm"], check=True)
-    return ctypes.CDLL(str(target))
+    flags = ["-O3", "-march=native", "-fPIC", f"-DREAL={c_type}", *FLAGS[flavour]]
+    _gcc("-c", *flags, str(source), "-o", str(target))
+    _gcc("-shared", str(target), "-o", str(folder / "scan.so"), *LIBRARIES[flavour])
+    return ctypes.CDLL(str(folder / "scan.so"))
+
+
+def _gcc(*arguments):
+    subprocess.run(["gcc", *arguments], check=True, capture_output=True)
 
 
 def call(function, arrays, sizes):

@@ -6,24 +6,34 @@ left out. The loops and compositions are ours; `pscan`, `associative_scan` and `
 peers' own.
 """
 
-from importlib.util import find_spec
-
 import numpy as np
+from common import absent
+
+NEEDS = {
+    "torch loop": ("torch",),
+    "mambapy pscan": ("torch", "mambapy.pscan"),
+    "jax associative_scan": ("jax",),
+    "jax lax.scan": ("jax",),
+    "numba": ("numba",),
+}
+
+
+def left_out():
+    """Return {name: reason} of the peers that are not installed."""
+    reasons = {name: absent(*modules) for name, modules in NEEDS.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def peers(inputs, dy):
     """Return {name: (forward, forward and backward)} of every peer that is installed."""
-    found = {}
-    if find_spec("torch"):
-        found["torch loop"] = _torch(_torch_loop, inputs, dy)
-    if find_spec("torch") and find_spec("mambapy"):
-        found["mambapy pscan"] = _torch(_torch_pscan, inputs, dy)
-    if find_spec("jax"):
-        found["jax associative_scan"] = _jax(_jax_associative, inputs, dy)
-        found["jax lax.scan"] = _jax(_jax_scan, inputs, dy)
-    if find_spec("numba"):
-        found["numba"] = _numba(inputs), None
-    return found
+    makers = {
+        "torch loop": lambda: _torch(_torch_loop, inputs, dy),
+        "mambapy pscan": lambda: _torch(_torch_pscan, inputs, dy),
+        "jax associative_scan": lambda: _jax(_jax_associative, inputs, dy),
+        "jax lax.scan": lambda: _jax(_jax_scan, inputs, dy),
+        "numba": lambda: (_numba(inputs), None),
+    }
+    return {name: make() for name, make in makers.items() if name not in left_out()}
 
 
 def _torch(scan, inputs, dy):

@@ -9,15 +9,15 @@ schedule what C has: contiguous steps.
 
 import argparse
 import statistics
-from importlib.util import find_spec
 
-from common import interleave, merge, pin, ratio, show
+from common import interleave, merge, pin, ratio, require_like, say_left_out, show
 
 pin()  # before anything that reads its number of threads when it is loaded
 
 import native  # noqa: E402
 import numpy as np  # noqa: E402
-from selective_scan import SHAPES  # noqa: E402
+from peers import left_out  # noqa: E402
+from selective_scan import SHAPES, missing  # noqa: E402
 
 from minimamba.ops.recurrence import (  # noqa: E402
     blelloch,
@@ -49,8 +49,7 @@ def time_first(x):
 
 def contenders(a, b, h0):
     """Return {name: call}; every call computes all states."""
-    target = np.empty_like(b)
-    calls = {"memcpy of b": lambda: np.copyto(target, b)}
+    calls = {}
     if native.unavailable() is None:
         calls["C"] = native.recurrence("C", time_first(a), time_first(b))
     for name, schedule in SCHEDULES.items():
@@ -62,16 +61,14 @@ def contenders(a, b, h0):
 
 def peers(a, b):
     """Return the calls of what is installed; the arrays in the peer's own layout."""
-    found = {}
-    if find_spec("torch"):
-        found["torch loop"] = _torch_loop(a, b)
-    if find_spec("torch") and find_spec("mambapy"):
-        found["mambapy pscan"] = _mambapy(a, b)
-    if find_spec("jax"):
-        found["jax associative_scan"], found["jax lax.scan"] = _jax(a, b)
-    if find_spec("numba"):
-        found["numba"] = _numba(time_first(a), time_first(b))
-    return found
+    makers = {
+        "torch loop": lambda: _torch_loop(a, b),
+        "mambapy pscan": lambda: _mambapy(a, b),
+        "jax associative_scan": lambda: _jax(a, b)[0],
+        "jax lax.scan": lambda: _jax(a, b)[1],
+        "numba": lambda: _numba(time_first(a), time_first(b)),
+    }
+    return {name: make() for name, make in makers.items() if name not in left_out()}
 
 
 def _torch_loop(a, b):
@@ -136,21 +133,35 @@ def _numba(a, b):
     return lambda: run(a, b, h)
 
 
+def measure(shape, dtype, rounds, seconds):
+    """Time every contender at one shape; print the table, return what goes into the JSON file."""
+    a, b, h0 = draw(shape, dtype)
+    calls = contenders(a, b, h0)
+    require_like(calls)
+    target = np.empty_like(b)
+    calls["memcpy of b"] = lambda: np.copyto(target, b)
+    times = interleave(calls, rounds, seconds)
+    base = "C" if "C" in calls else "sequential"
+    rows = {n: [statistics.median(times[n]) * 1e3, ratio(times, n, base)] for n in times}
+    title = f"h_t = a_t h_(t-1) + b_t, (b, l, d, n) = {shape}, {dtype}"
+    show(title, {n: [f"{x:.2f}" for x in r] for n, r in rows.items()}, ["ms", f"/ {base}"])
+    return {"shape": shape, "dtype": dtype, "ms and ratio": rows}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    parser.add_argument("--shapes", nargs="+", type=int, default=range(4), help="which of the four")
+    parser.add_argument("--seconds", type=float, default=20, help="a table, once three rounds ran")
     args = parser.parse_args()
+    rounds, seconds = (3, 3) if args.quick else (11, args.seconds)
+    say_left_out(missing())
     for dtype in args.dtypes:
-        for shape in SHAPES:
-            calls = contenders(*draw(shape, dtype))
-            times = interleave(calls, *((3, 3) if args.quick else (11, 20)))
-            base = "C" if "C" in calls else "sequential"
-            rows = {n: [statistics.median(times[n]) * 1e3, ratio(times, n, base)] for n in times}
-            title = f"h_t = a_t h_(t-1) + b_t, (b, l, d, n) = {shape}, {dtype}"
-            show(title, {n: [f"{x:.2f}" for x in r] for n, r in rows.items()}, ["ms", f"/ {base}"])
+        for i in args.shapes:
+            result = measure(SHAPES[i], dtype, rounds, seconds)
             if not args.quick:
-                merge("scan", [{"shape": shape, "dtype": dtype, "ms and ratio": rows}])
+                print(merge("scan", [result]))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,29 @@
 """How fast is the selective scan? Beside plain C and beside the peers, on one core.
 
 python benchmarks/selective_scan.py                 every shape, float32 and float64
-python benchmarks/selective_scan.py --quick         two rounds
+python benchmarks/selective_scan.py --quick         few rounds, nothing is saved
 """
 
 import argparse
 import statistics
 
-from common import allocated, interleave, merge, pin, ratio, resident, show
+from common import (
+    allocated,
+    interleave,
+    merge,
+    pin,
+    ratio,
+    require_like,
+    resident,
+    say_left_out,
+    show,
+)
 
 pin()  # before anything that reads its number of threads when it is loaded
 
 import native  # noqa: E402
 import numpy as np  # noqa: E402
-from peers import peers  # noqa: E402
+from peers import left_out, peers  # noqa: E402
 
 from minimamba.ops.selective import (  # noqa: E402
     selective_scan,
@@ -69,6 +79,22 @@ def contenders(shape, inputs, dy):
     return calls | peers(inputs, dy)
 
 
+def output(forward):
+    """Return a call that gives y alone."""
+
+    def call():
+        found = forward()
+        return found[0] if isinstance(found, tuple) else found
+
+    return call
+
+
+def missing():
+    """Return {name: reason} of what is not there to compare with."""
+    reason = native.unavailable()
+    return left_out() | ({} if reason is None else dict.fromkeys(native.FLAGS, reason))
+
+
 def memcpy(inputs):
     """Return a call that copies u: the floor of what touching the input costs."""
     target = np.empty_like(inputs[0])
@@ -79,6 +105,7 @@ def measure(shape, dtype, rounds, seconds):
     """Time every contender at one shape; return what goes into the JSON file."""
     inputs, dy = draw(shape, dtype)
     calls = contenders(shape, inputs, dy)
+    require_like({name: output(forward) for name, (forward, _) in calls.items()})
     result = {"shape": shape, "dtype": dtype}
     for which, label in ((0, "forward"), (1, "forward and backward")):
         some = {name: pair[which] for name, pair in calls.items() if pair[which] is not None}
@@ -105,11 +132,17 @@ def report(result):
         cells = []
         for column in (one, two):
             x = column.get(name)
-            cells += ["-"] * 3 if x is None else [f"{x[k]:.2f}" for k in ("ms", "ratio", "MiB")]
+            cells += ["-"] * 3 if x is None else [f"{y:.2f}" for y in figures(x)]
         rows[name] = cells
     title = f"selective scan (b, l, e, n) = {tuple(result['shape'])}, {result['dtype']}"
-    columns = ["forward ms", f"/ {REFERENCE}", "MiB", "both ms", f"/ {REFERENCE}", "MiB"]
+    base = REFERENCE if REFERENCE in one else OURS
+    columns = ["forward ms", f"/ {base}", "MiB", "both ms", f"/ {base}", "MiB"]
     show(title, rows, columns)
+
+
+def figures(x):
+    """Return ms, ratio and MiB of one contender: what it allocated, where that can be seen."""
+    return x["ms"], x["ratio"], x.get("MiB allocated", x["MiB"])
 
 
 def main():
@@ -120,6 +153,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=40, help="a table, once three rounds ran")
     args = parser.parse_args()
     rounds, seconds = (3, 5) if args.quick else (11, args.seconds)
+    say_left_out(missing())
     for dtype in args.dtypes:
         for i in args.shapes:
             result = measure(SHAPES[i], dtype, rounds, seconds)

@@ -14,9 +14,8 @@ import pstats
 import statistics
 import subprocess
 import sys
-from importlib.util import find_spec
 
-from common import allocated, interleave, pin, ratio, resident, save, show
+from common import absent, allocated, interleave, pin, ratio, resident, save, say_left_out, show
 
 pin()  # before anything that reads its number of threads when it is loaded
 
@@ -28,6 +27,8 @@ from minimamba.trees import tree_leaves, tree_map  # noqa: E402
 
 SIZES = [(64, 50), (256, 50), (64, 200), (256, 200)]
 ITEMS, RATE, OURS = 3416, 0.2, "minimamba"
+SCANS = {"torch, loop": "loop", "torch, mambapy pscan": "pscan"}
+NEEDS = {"torch, loop": ("torch",), "torch, mambapy pscan": ("torch", "mambapy.pscan")}
 
 
 def draw(b, l, items=ITEMS, dtype="float32", **sizes):
@@ -52,11 +53,12 @@ def our_step(batch, params):
 
 
 def torch_step(batch, params, scan):
-    """Return the same in PyTorch."""
+    """Return the same in PyTorch; `scan` is the name of one in `echo_torch`."""
     import echo_torch
     import torch
 
     torch.set_num_threads(1)
+    scan = getattr(echo_torch, scan)
     params, batch = echo_torch.to_torch(params), [torch.from_numpy(x) for x in batch]
     optimizer = torch.optim.Adam([leaf for _, leaf in tree_leaves(params)])
 
@@ -71,18 +73,21 @@ def torch_step(batch, params, scan):
 def contenders(batch, params):
     """Return {name: step} of every program that is installed, ours first."""
     steps = {OURS: our_step(batch, params)}
-    if find_spec("torch"):
-        import echo_torch
-
-        steps["torch, loop"] = torch_step(batch, params, echo_torch.loop)
-        if find_spec("mambapy"):
-            steps["torch, mambapy pscan"] = torch_step(batch, params, echo_torch.pscan)
+    for name, scan in SCANS.items():
+        if name not in left_out():
+            steps[name] = torch_step(batch, params, scan)
     return steps
+
+
+def left_out():
+    """Return {name: reason} of the peers that are not installed."""
+    reasons = {name: absent(*modules) for name, modules in NEEDS.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def check_equal():
     """Require of all programs the same loss and gradients before anything is timed."""
-    if not find_spec("torch"):
+    if absent("torch"):
         return
     import echo_torch
     import torch
@@ -155,6 +160,7 @@ def main():
         name, b, l = args.memory
         return measure_memory(name, int(b), int(l))
     check_equal()
+    say_left_out(left_out())
     results = []
     for b, l in SIZES[:1] if args.quick else SIZES:
         results.append(measure(b, l, *((3, 5) if args.quick else (9, 90))))

@@ -1,8 +1,8 @@
 """How a selective scan is cut up, and the memory it works in.
 
-Two sizes matter to a processor's caches. A *block* is a few time steps of a few batch rows: all
-its work arrays together, which hold states, fit the second-level cache. A *piece* is as many blocks
-as share one preparation of their sequences, which are n times smaller than their states; its
+Two sizes matter to a processor's caches. A *block* is a few time steps of a few batch rows: its
+work arrays, which hold states, stay about within the second-level cache. A *piece* is some blocks
+that share one preparation of their sequences, which are n times smaller than their states; its
 arrays are small enough for the C library to hand out again the memory it got back.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from minimamba.arrays import Array
 
 SLAB_BYTES = 64 << 10  # the states of one time step of a block
-BLOCK_BYTES = 448 << 10  # one work array of a block: three of them stay in a cache of 2 MiB
+BLOCK_BYTES = 768 << 10  # one work array of a block; larger ones are slower in a cache of 2 MiB
 PIECE_BYTES = 112 << 10  # one sequence of a piece; from 128 KiB on, glibc maps new memory
 LINE = 64  # bytes of a cache line
 BUFFER = 1024  # numbers that NumPy buffers at a time when it broadcasts; its default is 8192
@@ -60,7 +60,7 @@ def plan(b, l, n, e, itemsize):
 def memory(b, l, n, e, itemsize):
     """Return what a scan of these sizes allocates, Memory; nothing in it grows like l n e.
 
-    A work array holds rows x steps states, at most 448 KiB (`plan`) or one step: the forward has
+    A work array holds rows x steps states, at most 768 KiB (`plan`) or one step: the forward has
     two of them, the backward three. Beside them a piece has some 10 arrays of the size of its part
     of u in the forward and 23 in the backward, and a few of the size of B. The borders grow with
     l, but `steps` times more slowly than the states would.
