@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
 from minimamba.kernels.launch import dispatch
+from minimamba.memory import short_buffers
 from minimamba.ops import selective_blocks as blocks
 from minimamba.ops import selective_plan as plans
 from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
@@ -126,7 +127,7 @@ def selective_scan(
     borders[0] = 0 if h0 is None else xp.swapaxes(h0, 1, 2)
     y = xp.empty((b, l, e), u.dtype)
     work = plans.allocate(xp, plan, n, e, u.dtype, adjoint=False)
-    with overflow_is_inf(xp), plans.short_buffers(xp):
+    with overflow_is_inf(xp), short_buffers(xp):
         for row, span, border in plans.walk(b, l, plan):
             piece = blocks.piece_forward(blocks.cut(x, row, span), borders[border, row], work)
             y[row, span] = xp.swapaxes(piece, 0, 1)
@@ -177,7 +178,7 @@ def selective_scan_backward(dy, dh_last, cache):
     if dh_last is not None:
         carries[...] = xp.swapaxes(dh_last, 1, 2)
     work = plans.allocate(xp, cache.plan, n, e, dy.dtype, adjoint=True)
-    with overflow_is_inf(xp), plans.short_buffers(xp):
+    with overflow_is_inf(xp), short_buffers(xp):
         for row, span, border in reversed(plans.walk(b, l, cache.plan)):
             part = blocks.piece_backward(
                 blocks.time_first(dy[row, span]),

@@ -6,19 +6,15 @@ that share one preparation of their sequences, which are n times smaller than th
 arrays are small enough for the C library to hand out again the memory it got back.
 """
 
-from contextlib import contextmanager
 from math import ceil, prod
 from typing import NamedTuple
 
-import numpy as np
-
 from minimamba.arrays import Array
+from minimamba.memory import aligned_empty, padded, room, split
 
 SLAB_BYTES = 64 << 10  # the states of one time step of a block
 BLOCK_BYTES = 768 << 10  # one work array of a block; larger ones are slower in a cache of 2 MiB
 PIECE_BYTES = 112 << 10  # one sequence of a piece; from 128 KiB on, glibc maps new memory
-LINE = 64  # bytes of a cache line
-BUFFER = 1024  # numbers that NumPy buffers at a time when it broadcasts; its default is 8192
 
 
 class Plan(NamedTuple):
@@ -61,16 +57,17 @@ def memory(b, l, n, e, itemsize):
     """Return what a scan of these sizes allocates, Memory; nothing in it grows like l n e.
 
     A work array holds rows x steps states, at most 768 KiB (`plan`) or one step: the forward has
-    two of them, the backward three. Beside them a piece has some 10 arrays of the size of its part
-    of u in the forward and 23 in the backward, and a few of the size of B. The borders grow with
-    l, but `steps` times more slowly than the states would.
+    two of them, the backward three, in one piece of `room`. Beside them a piece has some 10 arrays
+    of the size of its part of u in the forward and 23 in the backward, and a few of the size of B.
+    The borders grow with l, but `steps` times more slowly than the states would.
     """
     rows, span, steps = plan(b, l, n, e, itemsize)
     state, piece = n * e * itemsize, rows * min(l, span) * itemsize
-    work, few = rows * steps * state, 8 * piece * n + 4 * rows * state
+    work, few = rows * steps * state, 8 * piece * n + 3 * rows * state
     borders = (len(pieces(l, steps)) + 1) * b * state
-    forward = 2 * work + 10 * piece * e + few
-    return Memory(borders, forward, 3 * work + 23 * piece * e + few + b * state)
+    forward = room(2 * work + 2 * rows * state)[0] + 10 * piece * e + few
+    backward = room(3 * work + 2 * rows * state)[0] + 23 * piece * e + few + b * state
+    return Memory(borders, forward, backward)
 
 
 def pieces(total, size):
@@ -91,19 +88,10 @@ def walk(b, l, plan):
 
 
 def allocate(xp, plan, n, e, dtype, adjoint):
-    """Return the work arrays of one block, cut from one piece of memory.
-
-    Each begins at a cache line, while NumPy's own begin anywhere: where vectors lie across two
-    lines, a product of two arrays in the cache takes twice the time.
-    """
-    line = LINE // np.dtype(dtype).itemsize
+    """Return the work arrays of one block, cut from one piece of memory."""
     state = plan.rows * n * e
     sizes = [plan.steps * state, (plan.steps + 1) * state, state, adjoint * plan.steps * state]
-    padded = [ceil(size / line) * line for size in sizes]
-    memory = xp.empty(sum(padded) + line, dtype)
-    begin = -(memory.ctypes.data // memory.itemsize) % line if xp is np else 0
-    starts = [begin + sum(padded[:i]) for i in range(4)]
-    a, h, slab, g = (memory[i : i + size] for i, size in zip(starts, sizes, strict=True))
+    a, h, slab, g = split(aligned_empty(xp, padded(sizes, dtype), dtype), sizes)
     return Work(plan.steps, a, h, g if adjoint else None, slab)
 
 
@@ -117,16 +105,3 @@ def fit(work, state):
     g = None if work.g is None else work.g[: steps * size].reshape(steps, *state)
     slab = work.slab[:size].reshape(state)
     return Work(steps, a.reshape(steps, *state), h.reshape(steps + 1, *state), g, slab)
-
-
-@contextmanager
-def short_buffers(xp):
-    """Let NumPy broadcast through buffers that stay in the first-level cache: twice as fast."""
-    if xp is not np:
-        yield
-        return
-    before = np.setbufsize(BUFFER)
-    try:
-        yield
-    finally:
-        np.setbufsize(before)

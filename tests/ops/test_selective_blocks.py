@@ -107,26 +107,20 @@ def test_blocks_are_of_like_length_and_fit_the_cache(l, n, e):
     assert plan.span % plan.steps == 0
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
-def test_work_arrays_begin_at_cache_lines_and_do_not_overlap(dtype):
-    for _ in range(5):
-        work = plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, dtype, adjoint=True)
-        arrays = [work.a, work.h, work.g, work.slab]
-        assert all(x.ctypes.data % plans.LINE == 0 for x in arrays)
-        for i, x in enumerate(arrays):
-            x[...] = i
-        assert all((x == i).all() for i, x in enumerate(arrays))
-        assert [x.size for x in arrays] == [315, 378, 315, 63]
+def test_the_work_arrays_of_a_block_have_room_for_it():
+    work = plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, np.float64, adjoint=True)
+    assert [x.size for x in (work.a, work.h, work.g, work.slab)] == [315, 378, 315, 63]
+    assert plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, np.float64, adjoint=False).g is None
+    fitted = plans.fit(work, (2, 7, 3))  # the last two rows of a batch
+    assert (fitted.a.shape, fitted.h.shape) == ((5, 2, 7, 3), (6, 2, 7, 3))
+    assert np.shares_memory(fitted.g, work.g) and fitted.slab.shape == (2, 7, 3)
 
 
-def test_the_buffer_size_of_numpy_is_what_it_was_afterwards():
+def test_a_scan_leaves_the_buffer_size_of_numpy_as_it_was():
     before = np.getbufsize()
     x = draw(0, (2, 5, 3, 2))
     y, h_last, cache = selective_scan(**x)
     selective_scan_backward(y, h_last, cache)
-    with pytest.raises(ZeroDivisionError), plans.short_buffers(np):
-        assert np.getbufsize() == plans.BUFFER
-        raise ZeroDivisionError
     assert np.getbufsize() == before
 
 
