@@ -160,7 +160,7 @@ def merge(name, results):
     new = [result | {"machine": machine()} for result in results]
     keys = {(tuple(x["shape"]), x["dtype"]) for x in new}
     kept = [x for x in kept if (tuple(x["shape"]), x["dtype"]) not in keys]
-    ordered = sorted(kept + new, key=lambda x: (x["dtype"], x["shape"]))
+    ordered = sorted(kept + new, key=lambda x: (x["dtype"], tuple(x["shape"])))
     return save(name, {"results": ordered})
 
 
