@@ -9,6 +9,7 @@ rest are first edited out of the source. Time at one instruction a cycle follows
 """
 
 import collections
+import json
 import re
 import shutil
 import subprocess
@@ -36,9 +37,8 @@ STEADY = [  # from, to: what holds in the middle of a long sequence
     ("if (z)", ""),
     ("z ? out[i] * zz[i] * sigmoid_of(zz[i]) : out[i]", "out[i] * zz[i] * sigmoid_of(zz[i])"),
     ("ahead < left && s < N", "true"),
-    ("p.live && w * S + s < N ?", "true ?"),
-    ("i < T * N && i < min(T, left) * N ?", "true ?"),
-    ("checkpoint && p.live", "true"),
+    ("= w * S + s < N ?", "= true ?"),
+    ("if (checkpoint) {", "{"),
     ("k < T && k < left", "k < T"),
 ]
 SCHEDULERS, CLOCK = 132 * 4, 1.98e9  # of an H200
@@ -59,8 +59,6 @@ def main():
                 ]:
                     rows.append(count(disassembler, arch, name, files, shape, kind))
                     print(rows[-1], flush=True)
-    import json
-
     (RESULTS / "kernel_counts.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
@@ -76,6 +74,7 @@ def count(disassembler, arch, name, files, shape, kind):
     return {
         "kernel": name,
         "arch": arch,
+        "nvrtc": nvrtc.version(),
         "memory": "float32" if kind == np.float32 else "bfloat16",
         "states": shape.states,
         "states a lane": shape.per_lane,

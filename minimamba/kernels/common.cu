@@ -30,18 +30,18 @@ __device__ __forceinline__ float to_float(float x) { return x; }
 __device__ __forceinline__ float from_float(float x) { return x; }
 #endif
 
-// log(1 + e^x) = max(x, 0) + log(1 + q) with q = e^-|x|; a short series where 1 + q would round.
+// log(1 + e^x) = max(x, 0) + log(1 + q) with q = e^-|x|, and log(1 + q) = 2 atanh(q / (2 + q)): an odd
+// series, right to the last bits however small q is (the device's logarithm of 1 + q would not be).
 __device__ __forceinline__ float softplus_of(float x) {
-    float q = exp2f(-fabsf(x) * LOG2E);
-    float series = q * fmaf(q, fmaf(q, fmaf(q, -0.25f, 0.33333333f), -0.5f), 1.0f);
-    float tail = q < 0.02f ? series : __log2f(1.0f + q) * LN2;
-    return fmaxf(x, 0.0f) + tail;
+    const float q = exp2f(-fabsf(x) * LOG2E), r = __fdividef(q, 2.0f + q), t = r * r;
+    const float series = fmaf(t, fmaf(t, fmaf(t, 0.28011990f, 0.28001806f), 0.40021527f), 0.66666418f);
+    return fmaxf(x, 0.0f) + r * fmaf(t, series, 2.0f);
 }
 
 // The derivative of softplus written in its value: 1 - e^-s, as a series where that would cancel.
 __device__ __forceinline__ float softplus_slope(float s) {
-    float series = s * fmaf(s, fmaf(s, fmaf(s, -0.04166667f, 0.16666667f), -0.5f), 1.0f);
-    return s < 0.1f ? series : 1.0f - exp2f(-s * LOG2E);
+    const float tail = fmaf(s, fmaf(s, fmaf(s, 0.00833333f, -0.04166667f), 0.16666667f), -0.5f);
+    return s < 0.2f ? s * fmaf(s, tail, 1.0f) : 1.0f - exp2f(-s * LOG2E);
 }
 
 __device__ __forceinline__ float sigmoid_of(float x) {

@@ -76,6 +76,12 @@ __device__ __forceinline__ void clear_padding(float (*m)[PAD]) {
         for (int i = threadIdx.x; i < T * (PAD - N); i += THREADS) m[i / max(1, PAD - N)][N + i % max(1, PAD - N)] = 0.0f;
 }
 
+// Where this lane's first state before step t lies in the kept states (b, ceil(l/K), ceil(e/32), n, 32).
+__device__ __forceinline__ long long place_of_states(const Place &p, int e, int l, int t) {
+    const int blocks = (e + 31) / 32;
+    const long long step = (long long)p.b * ((l + K - 1) / K) + t / K;
+    return ((step * blocks + blockIdx.x % blocks) * N + p.w * S) * 32 + p.lane;
+}
 // A lane's S numbers of an array (..., e, n); zero where there is no channel or no state.
 __device__ __forceinline__ void load_states(const float *from, const Place &p, float (&x)[S]) {
 #pragma unroll

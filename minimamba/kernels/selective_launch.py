@@ -28,7 +28,7 @@ class KernelCache(NamedTuple):
 
     inputs: SelectiveScanInputs
     h0: Array | None  # (b, e, n)
-    checkpoint: Array  # (b, ceil(l / 8), n, e)
+    checkpoint: Array  # (b, ceil(l / 8), ceil(e / 32), n, 32)
 
 
 class Shape(NamedTuple):
@@ -65,10 +65,10 @@ def segment_shape(n):
 def backward_shape(n, capability=90, deterministic=False):
     """Return the `Shape` of the backward kernel; a tile is one checkpoint interval.
 
-    Eight states a lane cost the fewest instructions; for Ampere, and where each block has its own
-    dB and dC, they would not fit the registers.
+    Eight states a lane cost the fewest instructions. They fit the registers of Hopper; those of
+    Ampere and Blackwell, and where each block has its own dB and dC, they would not.
     """
-    most = 8 if (capability >= 90 and not deterministic) or n > 32 else 4
+    most = 8 if (capability == 90 and not deterministic) or n > 32 else 4
     return Shape(n, 2 if n <= 2 else 4 if n <= 4 else most, CHECKPOINT)
 
 
@@ -79,7 +79,7 @@ def forward(x, h0=None):
     shape, (count, steps) = forward_shape(n), cut_time(b, l, e)
     h0 = as_pointer(h0, xp, np.float32)
     y, h_last = xp.empty_like(x.u), xp.empty((b, e, n), np.float32)
-    checkpoint = xp.empty((b, -(-l // CHECKPOINT), n, e), np.float32)
+    checkpoint = xp.empty((b, -(-l // CHECKPOINT), -(-e // 32), n, 32), np.float32)
     start = h0
     if count > 1:
         start = segment_starts("selective_scan_ends", (x.u, x.B), x, h0, count, steps)

@@ -6,7 +6,8 @@
 // A tile: (1) all threads put (delta, delta u) and the rows of B and C into shared memory; (2) ask
 // for the next tile, so that memory works during (3): each warp walks the tile, its states in
 // registers; (4) all threads add the warps' shares of C h, then skip, gate, store.
-// Every K steps the state is kept in `checkpoint` (b, ceil(l/K), n, e), for the backward pass.
+// Every K steps the state is kept in `checkpoint` (b, ceil(l/K), ceil(e/32), n, 32), for
+// the backward pass: a lane has a place there whether it has a channel or not, so nothing is asked.
 
 // 16 warps on a multiprocessor hide the memory, and leave 128 registers to a thread.  Eight states a
 // lane need a few more, and so does Blackwell, which works on pairs of registers: 12 warps.
@@ -38,7 +39,7 @@ selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delt
     const long long first = ((long long)p.b * l + p.begin + w) * e + p.d, row = ((long long)p.b * l + p.begin) * N;
     u += first, delta += first, y += first, B += row, C += row;
     if (z) z += first;
-    if (checkpoint) checkpoint += (((long long)p.b * ((l + K - 1) / K) + p.begin / K) * N + w * S) * e + p.d;
+    if (checkpoint) checkpoint += place_of_states(p, e, l, p.begin);
 
     io_t next_u[ROWS], next_delta[ROWS], next_z[ROWS] = {};
     Vec next_B[LOADS], next_C[LOADS];
@@ -78,11 +79,11 @@ selective_scan_forward(const io_t *__restrict__ u, const io_t *__restrict__ delt
         if (left > T) fetch(t0 + T);
 
         for (int k = 0; k < T && k < left; k += K) {
-            if (checkpoint && p.live) {
+            if (checkpoint) {
 #pragma unroll
                 for (int s = 0; s < S; ++s)
-                    if (w * S + s < N) checkpoint[s * e] = h[s];
-                checkpoint += N * e;
+                    if (w * S + s < N) checkpoint[s * 32] = h[s];
+                checkpoint += (e + 31) / 32 * N * 32;
             }
 #pragma unroll
             for (int i = 0; i < K; ++i) {

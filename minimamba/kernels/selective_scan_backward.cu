@@ -38,7 +38,14 @@ __device__ __forceinline__ void add_share(float *to, float x) {
 #endif
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+// Eight warps on a multiprocessor are enough, so that a thread may have all 255 registers; eight states
+// a lane use most of them without being told.
+#if STATES_PER_LANE > 4
+#define BOUNDS THREADS
+#else
+#define BOUNDS THREADS, 256 / THREADS
+#endif
+extern "C" __global__ void __launch_bounds__(BOUNDS)
 selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ delta, const float *__restrict__ A,
                         const io_t *__restrict__ B, const io_t *__restrict__ C, const float *__restrict__ D,
                         const io_t *__restrict__ z, const float *__restrict__ delta_bias,
@@ -103,9 +110,9 @@ selective_scan_backward(const io_t *__restrict__ u, const io_t *__restrict__ del
             store_matrix(c_, Cs);
         }
         float before[S], h[T][S], a[T][S];
-        const float *from = checkpoint + (((long long)p.b * ((l + T - 1) / T) + t0 / T) * N + w * S) * e + p.d;
+        const float *from = checkpoint + place_of_states(p, e, l, t0);
 #pragma unroll
-        for (int s = 0; s < S; ++s) before[s] = p.live && w * S + s < N ? from[(long long)s * e] : 0.0f;
+        for (int s = 0; s < S; ++s) before[s] = w * S + s < N ? from[s * 32] : 0.0f;
         if (tile > 0) {  // wake the next tile's lines; a hint
 #pragma unroll
             for (int i = 0; i < ROWS; ++i) {

@@ -35,12 +35,22 @@ def missing():
 
 @functools.cache
 def library():
-    """Load NVRTC once."""
+    """Load NVRTC once, and before it what it would look for on the system's path only."""
     if reason := missing():
         raise ImportError(reason)
+    for part in glob.glob(os.path.join(os.path.dirname(library_path()), "libnvrtc-builtins.so.*")):
+        if ".alt." not in part:
+            ctypes.CDLL(part, ctypes.RTLD_GLOBAL)
     nvrtc = ctypes.CDLL(library_path())
     nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
     return nvrtc
+
+
+def version():
+    """Return the version of NVRTC, '13.5'."""
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    check(library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
+    return f"{major.value}.{minor.value}"
 
 
 def compile_cubin(code, options=(), arch="sm_90", name="kernel.cu"):

@@ -31,7 +31,7 @@ def run_forward():
 
 def run_backward():
     x, h0, dy, dh_last = selective_problem(2, 19, 33, 16)
-    checkpoint = np.zeros((2, 3, 16, 33), np.float32)
+    checkpoint = np.zeros((2, 3, 2, 16, 32), np.float32)
     selective.backward(dy, dh_last, selective_launch.KernelCache(x, h0, checkpoint))
 
 
@@ -142,6 +142,11 @@ PLANTED = {
         "j % (2 * S) < S ? dC : dB",
     ),
     "the fold one lane short": ("    fold<2, 1>(v, lane);\n", ""),
+    "the gradient of h_last lost": ("dh_last + sequence * e * N : dh_last", "nullptr : nullptr"),
+    "the kept state of the first block read by all": (
+        "(step * blocks + blockIdx.x % blocks) * N",
+        "step * blocks * N",
+    ),
     "the skip forgotten in du": ("fmaf(gb, dt, skip * d)", "gb * dt"),
 }
 

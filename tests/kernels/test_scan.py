@@ -87,6 +87,19 @@ def test_a_rung_and_its_twin_in_array_code_give_the_same_bits(name, dtype):
             np.testing.assert_array_equal(LADDER[name](a, b, h0), twin(a, b, h0))
 
 
+TWINS = {"blelloch": ops.blelloch, "warp": ops.chunked(32), "block": ops.chunked(64)}
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_other_rungs_give_what_their_twins_give(name, dtype):
+    for shape in SHAPES:
+        a, b, h0 = problem(shape, dtype)
+        with using(loader=Emulator()):
+            got = LADDER[name](a, b, h0)
+        assert relative(got, TWINS[name](a, b, h0)) <= rounding(dtype, shape[1]), shape
+
+
 def test_reverse_is_the_scan_of_the_reversed_sequence():
     a, b, h0 = problem((2, 131, 2), "float64")
     for rung in LADDER.values():

@@ -1,8 +1,8 @@
 // language.h -- the words of CUDA C++ that our kernels use, as plain C++.
 //
-// Not modelled: the rounding of the special function unit, bank conflicts and speed, weak memory
-// order, cp.async and the tensor cores (a kernel keeps those in one function with a plain twin
-// under CUDA_EMU), and waiting for another block (blocks run one after another).
+// Not modelled: bank conflicts and speed, weak memory order, cp.async and the tensor cores (a kernel
+// keeps those in one function with a plain twin under CUDA_EMU), and waiting for another block (blocks
+// run one after another).
 #pragma once
 #define CUDA_EMU 1
 #include <cmath>
@@ -76,8 +76,6 @@ EMU_QUIET inline unsigned __ballot_sync(unsigned mask, int vote, EMU_AT) {
     return r;
 }
 
-inline float __log2f(float x) { return log2f(x); }
-inline float __fdividef(float a, float b) { return a / b; }
 template <class To, class From>
 To emu_bits(From from) {
     To to;
@@ -86,6 +84,20 @@ To emu_bits(From from) {
 }
 inline float __uint_as_float(unsigned i) { return emu_bits<float>(i); }
 inline unsigned __float_as_uint(float f) { return emu_bits<unsigned>(f); }
+
+// The special function unit errs in the last two bits.  Here a hash of the argument says by how much,
+// anywhere within the 2^-22 that its documentation allows.
+inline float emu_rough(double exact, float x) {
+    const int hash = (int)(__float_as_uint(x) * 2654435761u);
+    return (float)(exact * (1 + hash * 0x1p-53));
+}
+inline float emu_exp2f(float x) { return x == 0.0f ? 1.0f : emu_rough(exp2((double)x), x); }
+inline float __fdividef(float a, float b) { return emu_rough((double)a / b, b); }
+#define exp2f emu_exp2f
+inline long long clock64() {  // a cycle for each look at it
+    static long long cycles;
+    return ++cycles;
+}
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 
