@@ -2,222 +2,104 @@
 
     python -m benchmarks.gpu_check [folder]
 
-Tests on CuPy, the kernels against float64, compute-sanitizer where it is installed, times beside
-their floors, one training epoch; a table last, JSON and a roofline plot in the folder (default:
-$OUT, else gpu-check). Without a GPU it says why in one sentence and ends with 2; with a failed
-check, with 1.
+The kernels against float64, times beside their floors, one training epoch, the tests on CuPy,
+compute-sanitizer, the spectral rule, the ladder, and other packages where they are installed; a
+table last, `gpu_check.json` and a roofline plot in the folder (default: $OUT, else gpu-check).
+
+Each part (`gpu_parts`) is a process of its own with a time of its own: one that crashes, hangs or
+loses the device is named, and the others still run. Exit code 0: nothing failed; 1: something did;
+2: there is no GPU to use, and one sentence says why.
 """
 
 import json
 import os
-import shutil
-import subprocess
 import sys
+import tempfile
 import time
 from datetime import date
 from pathlib import Path
 
-import numpy as np
+from benchmarks.gpu_page import finish
+from benchmarks.gpu_parts import PARTS
+from benchmarks.gpu_peers import NAMES
 
-from minimamba.arrays import gpu_unavailable, to_host
-
-TOLERANCES = {"y": 2e-6, "gradients": 5e-6}
-CHECKED = [(2, 37, 33, 3), (3, 101, 64, 16), (2, 50, 128, 32), (1, 1500, 40, 16), (2, 20, 33, 80)]
-EPOCH = ["--set", "train.epochs=1", "--set", "train.batch=2048", "-q"]
+SECONDS = 450.0  # in all
+GRACE = 15.0  # beyond its time, before a part is stopped
+RUN_PART = (sys.executable, "-m", "benchmarks.gpu_parts")
 
 
-def main(folder):
+def main(folder, parts=PARTS, seconds=SECONDS, command=RUN_PART):
     """Run every part; return the exit code."""
-    if reason := gpu_unavailable():
-        print(f"gpu-check cannot run: {reason}", file=sys.stderr)
-        return 2
-    import cupy
-
     folder.mkdir(parents=True, exist_ok=True)
-    began, report = time.perf_counter(), {"date": str(date.today()), **device(cupy)}
-    parts = {
-        "tests": lambda: run_tests(),
-        "kernels": lambda: kernels_against_float64(cupy),
-        "sanitizer": lambda: sanitize(folder),
-        "times": lambda: benchmark(cupy, folder),
-        "epoch": lambda: one_epoch(folder),
-    }
-    for name, part in parts.items():
-        report[name] = attempt(part)
-        report["seconds"] = round(time.perf_counter() - began, 1)
-        print(f"{name}: {'ok' if report[name]['ok'] else report[name]['error']}", flush=True)
+    began, report = time.monotonic(), {"date": str(date.today()), "parts": {}}
+    for name, (_, most) in parts.items():
+        left = seconds - (time.monotonic() - began)
+        report["parts"][name] = run(name, min(most, left), folder, command)
+        report["seconds"] = round(time.monotonic() - began, 1)
         (folder / "gpu_check.json").write_text(json.dumps(report, indent=1) + "\n")
-    if report["times"]["ok"]:
-        show(report["times"]["result"])
-    return 0 if all(report[name]["ok"] for name in parts) else 1
+        if name == "device" and report["parts"][name]["status"] != "ok":
+            print(f"gpu-check cannot run: {why(report['parts'][name])}", file=sys.stderr)
+            return 2
+        print(f"{name}: {summary(report['parts'][name])}", flush=True)
+    close(report, folder)
+    return 1 if any(part["status"] == "failed" for part in report["parts"].values()) else 0
 
 
-def attempt(part):
-    """Run one part; a failure is a result, and does not keep the next part from running."""
+def run(name, seconds, folder, command):
+    """Run one part in a process of its own; return its page, with status and seconds."""
+    if seconds < 5:
+        return {"status": "not run", "why": "no time left", "seconds": 0.0}
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        page = Path(place) / "page.json"
+        arguments = (name, str(page), str(seconds), str(folder))
+        code, said = finish([*command, *arguments], seconds + GRACE)
+        result = json.loads(page.read_text()) if page.exists() else {}
+    result["seconds"] = round(time.monotonic() - began, 1)
+    trouble = "incomplete" if name in NAMES else "failed"  # what other packages do is no fault here
+    result["status"] = {0: "ok", 3: "not run"}.get(code, trouble)
+    if code is None:
+        result["why"] = f"stopped after {result['seconds']:.0f} s: {last_words(said)}"
+    elif code not in (0, 1, 3) or (code == 1 and not result.get("errors")):
+        result["why"] = f"ended with {code}: {last_words(said)}"
+    return result
+
+
+def last_words(said):
+    """Return the last line that a process wrote."""
+    words = said.strip().splitlines()
+    return words[-1].strip() if words else "it said nothing"
+
+
+def why(part):
+    """Return what kept a part from running, or what failed in it, in one line."""
+    reasons = [part.get("results", {}).get("not run"), part.get("why")]
+    reasons += [f"{name}: {error}" for name, error in part.get("errors", {}).items()]
+    return "; ".join(filter(None, reasons))
+
+
+def summary(part):
+    """Return one line about a part."""
+    left_out = len(part.get("left out", []))
+    more = f", {left_out} left out" if left_out else ""
+    text = f"{part['status']} in {part['seconds']:.0f} s{more}"
+    return f"{text}: {why(part)}" if why(part) else text
+
+
+def close(report, folder):
+    """Draw the plot and print what was left out, the goals, the rule and the table."""
+    from benchmarks import gpu_report
+
     try:
-        return {"ok": True, "result": part()}
-    except Exception as error:  # CUDA and driver errors share no base class
-        return {"ok": False, "error": f"{type(error).__name__}: {str(error)[:2000]}"}
-
-
-def device(cupy):
-    """Return which device, driver and library the figures belong to."""
-    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    return {
-        "device": properties["name"].decode(),
-        "driver": cupy.cuda.runtime.driverGetVersion(),
-        "cupy": cupy.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def run_tests():
-    """Run the laws on CuPy arrays; without pytest, say so."""
-    if subprocess.run([sys.executable, "-c", "import pytest, hypothesis"]).returncode:
-        return "not run: pytest and hypothesis are not installed"
-    command = [sys.executable, "-m", "pytest", "tests/test_laws.py", "-k", "cupy", "-rs"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    tail = done.stdout.strip().splitlines()[-8:]
-    if done.returncode:
-        raise AssertionError("\n".join(tail))
-    return tail[-1:]
-
-
-def kernels_against_float64(cupy):
-    """Compare the fused scan with the array code in float64 on the host; raise if it is far."""
-    from benchmarks.gpu_bench import problem
-    from minimamba.kernels import selective
-    from minimamba.ops.selective import selective_scan, selective_scan_backward
-
-    worst = {}
-    for shape in CHECKED:
-        x, dy = problem(cupy, shape, "float32", seed=1)
-        y, h_last, cache = selective.forward(x)
-        grads = selective.backward(dy, h_last, cache)
-        wide = x._replace(**{k: double(v) for k, v in x._asdict().items() if hasattr(v, "dtype")})
-        want_y, want_h, cache = selective_scan(*wide)
-        want = selective_scan_backward(double(dy), double(h_last), cache)
-        far = {"y": relative(y, want_y), "h_last": relative(h_last, want_h)}
-        for name, g in want._asdict().items():
-            if g is not None:
-                far[f"d{name}"] = relative(getattr(grads, name), g)
-        worst[str(shape)] = far
-    bad = {
-        (shape, name): v
-        for shape, far in worst.items()
-        for name, v in far.items()
-        if not v <= TOLERANCES["gradients" if name[0] == "d" else "y"]
-    }
-    if bad:
-        raise AssertionError(f"too far from float64: {bad}; all: {worst}")
-    return worst
-
-
-def double(x):
-    """Return a float64 NumPy copy."""
-    return to_host(x).astype(np.float64)
-
-
-def relative(got, want):
-    """Return |got - want| / |want| in the 2-norm."""
-    return float(np.linalg.norm(to_host(got) - want) / np.linalg.norm(want))
-
-
-def sanitize(folder):
-    """Run the small kernels under compute-sanitizer's racecheck and memcheck, where present."""
-    tool = shutil.which("compute-sanitizer") or shutil.which(
-        "compute-sanitizer", path="/usr/local/cuda/bin"
-    )
-    if tool is None:
-        return "not run: compute-sanitizer is not installed"
-    code = (
-        "import cupy; from benchmarks.gpu_check import kernels_against_float64 as k, CHECKED; "
-        "del CHECKED[1:]; k(cupy)"
-    )
-    for check in ("memcheck", "racecheck"):
-        command = [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        (folder / f"{check}.txt").write_text(done.stdout + done.stderr)
-        if done.returncode:
-            raise AssertionError(f"{check} found something: see {check}.txt")
-    return "memcheck and racecheck find nothing"
-
-
-def benchmark(cupy, folder):
-    """Time every row; write the roofline plot; return bandwidth and rows."""
-    from benchmarks import gpu_bench as bench
-
-    limits = bench.copy_bandwidth(cupy), bench.exponential_rate(cupy)
-    rows, skipped = [], []
-    jobs = [
-        (bench.selective_rows, shape, memory, limits)
-        for shape in bench.SHAPES
-        for memory in ("float32", "bfloat16")
-    ]
-    jobs += [(bench.array_rows, bench.SHAPES[1]), (bench.ladder_rows,)]
-    for job, *args in jobs:
-        try:
-            rows += job(cupy, *args)
-        except cupy.cuda.memory.OutOfMemoryError as error:
-            skipped.append(f"{args[:2]}: {error}")
-        cupy.get_default_memory_pool().free_all_blocks()
-    draw(rows, folder / "gpu_roofline.png")
-    named = {"copy bytes a second": limits[0], "exps a second": limits[1]}
-    return named | {"rows": [row._asdict() for row in rows], "skipped": skipped}
-
-
-def draw(rows, path):
-    """Draw the share of its floor that each timed pass reaches."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    rows = [row for row in rows if row.floor]
-    figure, axes = plt.subplots(figsize=(7, 0.35 * len(rows) + 1))
-    names = [f"{row.what} {row.memory} {row.shape}" for row in rows]
-    axes.barh(names, [100 * row.floor / row.median for row in rows])
-    axes.set_xlabel("share of the floor reached (%): 100 is bound by memory or exponentials")
-    axes.invert_yaxis()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def one_epoch(folder):
-    """Train one epoch of the recommender on the GPU through the command line."""
-    from minimamba.recsys.dataset import BUILT_IN
-
-    run = folder / "epoch"
-    shutil.rmtree(run, ignore_errors=True)
-    command = [sys.executable, "-m", "minimamba", "train", "--data", f"{BUILT_IN}1"]
-    began = time.perf_counter()
-    done = subprocess.run(
-        [*command, *EPOCH, "--device", "gpu", "--out", str(run)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    if done.returncode:
-        raise AssertionError(done.stderr[-2000:])
-    return {"seconds": round(time.perf_counter() - began, 1)}
-
-
-def show(times):
-    """Print the table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"copy {times['copy bytes a second'] / 1e12:.2f} TB/s")
-    for name in ("pass", "memory", "b, l, e, n", "median ms", "fastest ms", "floor ms", "share"):
-        table.add_column(name)
-    for row in times["rows"]:
-        floor = row["floor"]
-        last = ("", "") if floor is None else (f"{floor:.3f}", f"{floor / row['median']:.0%}")
-        numbers = (f"{row['median']:.3f}", f"{row['fastest']:.3f}", *last)
-        table.add_row(row["what"], row["memory"], str(row["shape"]), *numbers)
-    Console(width=110).print(table)
+        gpu_report.draw(report, folder / "gpu_roofline.png")
+    except Exception as error:  # the table does not wait for a plot
+        print(f"no roofline plot: {type(error).__name__}: {error}")
+    for name, part in report["parts"].items():
+        for what in part.get("left out", []):
+            print(f"left out of {name}: {what}")
+    lines = [*gpu_report.table(report), *gpu_report.rule(report), *gpu_report.goals(report)]
+    print("\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path((sys.argv[1:] or [os.environ.get("OUT", "gpu-check")])[0])))
+    sys.exit(main(Path((sys.argv[1:] or [os.environ.get("OUT") or "gpu-check"])[0])))

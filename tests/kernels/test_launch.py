@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import gpu_bench
 from minimamba.arrays import gpu_unavailable
 from minimamba.kernels import launch
 from minimamba.kernels.launch import dispatch, using
@@ -68,13 +67,3 @@ def test_gpu_check_says_in_one_sentence_why_it_cannot_run(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("gpu-check cannot run: ") and done.stderr.count("\n") == 1
-
-
-def test_the_floors_are_those_of_the_counts():
-    """docs/gpu.md: exps bind the forward, bytes the float32 backward of the big shape."""
-    limits = (4.3e12, 132 * 16 * 1.98e9)
-    floors = [
-        gpu_bench.floor(gpu_bench.SHAPES[0], size, back, *limits)
-        for size, back in [(4, False), (2, False), (4, True), (2, True)]
-    ]
-    np.testing.assert_allclose(floors, [0.160, 0.160, 0.220, 0.177], atol=0.001)
