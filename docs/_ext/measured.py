@@ -83,7 +83,7 @@ def result_files(root=ROOT):
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.json")):
             name, text = _writer(path, scripts)
-            rows.append([f"`{path.relative_to(root)}`", f"`{name}`", text])
+            rows.append([f"`{path.relative_to(root)}`", f"`{name}`" if name else "", text])
     return table(("result", "written by", "what it asks"), rows)
 
 
@@ -91,10 +91,13 @@ def _writer(path, scripts):
     """Return the script that writes a result, and what it is about; a run writes result.json."""
     if path.name == "result.json":
         return "minimamba train", "What does the recommender reach on this log?"
-    about = {script: ast.get_docstring(ast.parse(script.read_text())) or "" for script in scripts}
-    named = [s for s in scripts if s.stem == path.stem or path.name in about[s]]
-    script = min(named, key=lambda s: s.stem != path.stem)
-    return f"{script.parent.name}/{script.name}", about[script].split("\n")[0].split(": `")[0]
+    texts = {script: script.read_text() for script in scripts}
+    named = [s for s in scripts if s.stem == path.stem]
+    named += [s for s in scripts if path.name in texts[s] or f'"{path.stem}"' in texts[s]]
+    if not named:
+        return "", ""
+    about = ast.get_docstring(ast.parse(texts[named[0]])) or ""
+    return f"{named[0].parent.name}/{named[0].name}", about.split("\n")[0].split(": `")[0]
 
 
 def number(x):
