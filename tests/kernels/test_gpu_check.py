@@ -75,6 +75,72 @@ def test_the_timed_shapes_are_right_on_one_sequence(cupy):
         assert all(v.ok for v in far.values()) and len(far) == 4
 
 
+def test_what_the_sanitizers_run_is_right_and_says_what_is_not(cupy, monkeypatch):
+    monkeypatch.setattr(scan, "THREADS", 64)
+    assert gpu_numbers.small(cupy.asarray) is None
+    monkeypatch.setattr(gpu_numbers, "FORWARD", 0.0)
+    said = f"{gpu_numbers.SMALL[0]}: h_last too far from float64"
+    assert gpu_numbers.small(cupy.asarray) == said
+
+
+TOOL = """#!/bin/sh
+echo "$@" >> "$0.calls"
+case "$*" in *--kernel-regex*) {filtered} ;; esac
+echo "========= {verdict}"
+exit {code}
+"""
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Put something in compute-sanitizer's place."""
+
+    def make(verdict, code=0, filtered=":"):
+        path = tmp_path / "compute-sanitizer"
+        path.write_text(TOOL.format(verdict=verdict, code=code, filtered=filtered))
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        return path
+
+    return make
+
+
+def test_clean_sanitizers_are_quoted(tool, page):
+    path = tool("ERROR SUMMARY: 0 errors")
+    gpu_parts.sanitizer(page)
+    assert written(page)["results"]["racecheck"] == "========= ERROR SUMMARY: 0 errors"
+    assert not page.errors and not page.left_out
+    calls = path.with_name("compute-sanitizer.calls").read_text().splitlines()
+    assert [c.split()[1] for c in calls] == ["memcheck", "racecheck"]
+    assert all("--report-api-errors no" in c and c.endswith("gpu_numbers") for c in calls)
+
+
+def test_what_a_sanitizer_finds_is_an_error(tool, page):
+    tool("RACECHECK SUMMARY: 2 hazards displayed (0 errors, 2 warnings)")
+    gpu_parts.sanitizer(page)
+    assert set(page.errors) == {"memcheck", "racecheck"}
+
+
+def test_a_sanitizer_that_refuses_the_filter_runs_without_it(tool, page):
+    path = tool("ERROR SUMMARY: 0 errors", filtered="echo unknown option; exit 1")
+    gpu_parts.sanitizer(page)
+    assert not page.errors and not page.left_out
+    assert len(path.with_name("compute-sanitizer.calls").read_text().splitlines()) == 4
+
+
+def test_a_sanitizer_that_cannot_use_the_device_is_left_out(tool, page):
+    tool("Error: Device not supported", code=1)
+    gpu_parts.sanitizer(page)
+    assert not page.errors and len(page.left_out) == 2
+    assert "Device not supported" in page.left_out[0]
+
+
+def test_without_a_sanitizer_the_part_is_not_run(page, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(gpu_page.NotRun, match="compute-sanitizer is not installed"):
+        gpu_parts.sanitizer(page)
+
+
 def test_a_wrong_number_is_named_with_its_distance():
     with pytest.raises(AssertionError, match=r"dA .* away, allowed 5e-06"):
         gpu_parts.judged(lambda move: {"y": Far(0.0, 1e-6), "dA": Far(1e-3, 5e-6)}, None)

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from benchmarks import gpu_peers
+from benchmarks import gpu_bench, gpu_page, gpu_parts, gpu_peers
 from minimamba.ops.selective import selective_scan, selective_scan_backward
 from tests.kernels import gpu_stand_in
 
@@ -78,6 +78,19 @@ def test_rows_hold_both_passes_and_the_distance_from_ours(peer, monkeypatch):
     rows = gpu_peers.rows("torch", SHAPE, "float32")
     assert [row["what"] for row in rows] == ["torch loop forward", "torch loop backward"]
     assert all(row["away from ours"] < 1e-6 and row["median"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("peer", ["torch"], indirect=True)
+def test_the_part_puts_its_rows_on_the_page(peer, monkeypatch, tmp_path):
+    gpu_stand_in.install(monkeypatch)
+    monkeypatch.setitem(gpu_peers.PEERS, "torch", peer)
+    monkeypatch.setattr(gpu_peers, "timed", partial(gpu_peers.timed, seconds=0.0))
+    monkeypatch.setattr(gpu_peers, "missing", lambda name: None)
+    monkeypatch.setattr(gpu_bench, "SHAPES", (SHAPE, (1, 65536, 1024, 16)))
+    page = gpu_page.Page(tmp_path / "page.json", 60.0, tmp_path)
+    gpu_parts.PARTS["torch"][0](page)
+    assert list(page.results) == [f"torch {SHAPE} float32"] and not page.errors
+    assert page.left_out == ["torch (1, 65536, 1024, 16): a loop of 65536 steps takes too long"]
 
 
 def test_a_peer_that_sees_no_gpu_says_so(monkeypatch):
