@@ -1,4 +1,4 @@
-"""Every kernel against float64: the fused scan, the convolution, the spectral filter, the ladder.
+"""Every kernel against float64: here the fused scan and the ops; `gpu_plain` has the others.
 
 `move` puts NumPy arrays where the kernels run: cupy.asarray on a GPU. tests/kernels runs the same
 checks on the CPU, with numpy.asarray and the emulator. A check returns {number: Far}.
@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import gpu_plain as plain
 from benchmarks.gpu_problems import Far, bits_or_floats, conv_problem, measure, named, place, wide
 from minimamba.arrays import to_host
-from minimamba.kernels import conv, scan, selective, spectral
+from minimamba.kernels import scan, selective
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
 from minimamba.kernels.launch import using
 from minimamba.ops import conv as conv_op
-from minimamba.ops import recurrence as recurrence_op
 from minimamba.ops import selective as selective_op
 from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
-from minimamba.ops.spectral import FilterParams, spectral_filter, spectral_filter_backward
+from minimamba.ops.spectral import FilterParams, spectral_filter
 from tests.kernels.problems import BFLOAT16, FORWARD, GRADIENT, selective_answer, selective_problem
 
 SHAPES = (  # around every tile; b, l, e, n
@@ -29,8 +29,6 @@ SHAPES = (  # around every tile; b, l, e, n
     *[(2, 50, 128, 32), (2, 20, 33, 5), (1, 21, 33, 48), (1, 11, 3, 65), (1, 20, 33, 256)],
 )
 SMALL = ("fused (2, 33, 33, 16)", "fused in segments", "convolution (2, 40, 33)", "ladder float32")
-RUNGS = ("serial", "hillis_steele", "blelloch", "warp", "block", "grid")
-LENGTHS = (1, 2, 50, 51, 128, 129, 200)  # of the spectral filter
 SEQUENCES = ("u", "delta", "B", "C", "z")
 
 
@@ -55,10 +53,12 @@ def checks():
     found |= {f"fused, bfloat16, {n} states": partial(fused_bfloat16, n) for n in (16, 65)}
     found["fused, small steps"] = partial(fused, Problem((1, 9, 3, 3)), shift=-9)
     found["the ops choose the kernels"] = through_the_ops
-    found |= {f"convolution {s}": partial(convolution, s) for s in [(2, 40, 33), (1, 389, 33)]}
-    found["convolution, bfloat16"] = convolution_bfloat16
-    found |= {f"spectral {dtype}": partial(filters, dtype) for dtype in ("float32", "float64")}
-    found |= {f"ladder {dtype}": partial(ladder, dtype) for dtype in scan.REALS}
+    for shape in [(2, 40, 33), (1, 389, 33)]:
+        found[f"convolution {shape}"] = partial(plain.convolution, shape)
+    found["convolution, bfloat16"] = plain.convolution_bfloat16
+    for dtype in ("float32", "float64"):
+        found[f"spectral {dtype}"] = partial(plain.filters, dtype)
+    found |= {f"ladder {dtype}": partial(plain.ladder, dtype) for dtype in scan.REALS}
     return found
 
 
@@ -120,26 +120,30 @@ def deterministic(move):
 
 def through_the_ops(move):
     """float32 arrays take a kernel through the op itself; float64 arrays the array code."""
-    far, rng = {}, np.random.default_rng(0)
-    x, h0, dy, dh_last = selective_problem(2, 33, 33, 16)
-    want = selective_answer(x, h0, dy, dh_last)
-    for dtype, room in [("float32", (FORWARD, GRADIENT)), ("float64", (1e-12, 1e-12))]:
-        here, state, up, left = place(move, (x, h0, dy, dh_last), dtype)
-        y, h_last, cache = selective_op.selective_scan(*here, h0=state)
-        grads = selective_op.selective_scan_backward(up, left, cache)
+    far = read_at_one_place(move) | other_ops(move)
+    problem = selective_problem(2, 33, 33, 16)
+    want = selective_answer(*problem)
+    for dtype, rooms in [("float32", (FORWARD, GRADIENT)), ("float64", (1e-12, 1e-12))]:
+        x, h0, dy, dh_last = place(move, problem, dtype)
+        y, h_last, cache = selective_op.selective_scan(*x, h0=h0)
+        grads = selective_op.selective_scan_backward(dy, dh_last, cache)
         mine = type(cache).__module__.startswith("minimamba.kernels.")
         far[f"{dtype} went its way"] = Far(0.0 if mine == (dtype == "float32") else np.inf, 0.0)
-        part = compare_fused((y, h_last, grads), want, room)
+        part = compare_fused((y, h_last, grads), want, rooms)
         far |= {f"{dtype} {name}": distance for name, distance in part.items()}
-    far |= read_at_one_place(move)
+    return far
+
+
+def other_ops(move):
+    """The convolution and the spectral filter, by their ops."""
+    rng = np.random.default_rng(0)
     x, p, state, _, _ = conv_problem(2, 40, 33)
     want = conv_op.causal_conv1d(*wide((x, p, state)))[0]
     got = conv_op.causal_conv1d(*place(move, (x, p, state)))[0]
-    far["causal_conv1d"] = measure(got, want, 1e-6)
+    far = {"causal_conv1d": measure(got, want, 1e-6)}
     x, p = rng.standard_normal((3, 50, 5)), FilterParams(*rng.standard_normal((2, 26, 5)))
-    want = spectral_filter(x, p)[0]
     got = spectral_filter(*place(move, (x, p), "float32"))[0]
-    far["spectral_filter"] = measure(got, want, 30 * np.finfo("float32").eps)
+    far["spectral_filter"] = measure(got, spectral_filter(x, p)[0], 30 * np.finfo("float32").eps)
     return far
 
 
@@ -159,86 +163,6 @@ def read_at_one_place(move):
     for name, g in named(grads):
         mine = getattr(got_grads, name)
         far[f"read at one place d{name}"] = measure(mine, g, GRADIENT, terms.get(name))
-    return far
-
-
-def convolution(shape, move):
-    """The causal convolution: forward, backward, step."""
-    x, p, state, dy, dstate = conv_problem(*shape)
-    y, last, cache = conv_op.causal_conv1d(*wide((x, p, state)))
-    dx, dp, dstate0 = conv_op.causal_conv1d_backward(*wide((dy, dstate)), cache)
-    one, after = conv_op.causal_conv1d_step(*wide((x[:, 0], p, state)))
-    x, p, state, dy, dstate = place(move, (x, p, state, dy, dstate))
-    got, got_last, cache = conv.forward(x, p, state)
-    got_dx, got_dp, got_dstate0 = conv.backward(dy, dstate, cache)
-    got_one, got_after = conv.step(x[:, 0], p, state)
-    terms = np.abs(to_host(dy)).sum(axis=(0, 1))
-    return {
-        "y": measure(got, y, 1e-6),
-        "state": measure(got_last, last, 1e-6),
-        "dx": measure(got_dx, dx, 1e-6),
-        "dstate0": measure(got_dstate0, dstate0, 1e-6),
-        "dweight": measure(got_dp.weight, dp.weight, 3e-6),  # sums over all steps
-        "dbias": measure(got_dp.bias, dp.bias, 1e-6, terms),
-        "step": measure(got_one, one, 1e-6),
-        "state after the step": measure(got_after, after, 1e-6),
-    }
-
-
-def convolution_bfloat16(move):
-    """The causal convolution with bfloat16 in memory."""
-    x, p, state, dy, _ = conv_problem(2, 40, 33)
-    x, state, dy = map(to_bfloat16, (x, state, dy))
-    exact = [from_bfloat16(v) for v in (x, state, dy)]
-    y, _, cache = conv_op.causal_conv1d(*wide((exact[0], p, exact[1])))
-    dx, _, _ = conv_op.causal_conv1d_backward(wide(exact[2]), None, cache)
-    x, p, state, dy = place(move, (x, p, state, dy))
-    got, _, cache = conv.forward(x, p, state)
-    got_dx = conv.backward(dy, None, cache)[0]
-    return {
-        "y": measure(bits_or_floats(got), y, BFLOAT16),
-        "dx": measure(bits_or_floats(got_dx), dx, BFLOAT16),
-    }
-
-
-def filters(dtype, move):
-    """The circulant product and the pair of transforms, at lengths around the rule."""
-    far, room, rng = {}, 30 * np.finfo(dtype).eps, np.random.default_rng(0)
-    for l in LENGTHS:
-        x, dy = rng.standard_normal((2, 3, l, 5))
-        p = FilterParams(*rng.standard_normal((2, l // 2 + 1, 5)))
-        y, cache = spectral_filter(x, p)
-        dx, dp = spectral_filter_backward(dy, cache)
-        here, up, taps = place(move, (x, dy, p), dtype)
-        for way in (spectral.circulant, spectral.fourier):
-            got, cache = way(here, taps)
-            got_dx, got_dp = spectral.backward(up, cache)
-            for name, a, b in [("y", got, y), ("dx", got_dx, dx), ("dre", got_dp.re, dp.re)]:
-                far[f"{way.__name__} {l} {name}"] = measure(a, b, room)
-            both = np.linalg.norm(dp.im) + 1  # at one or two steps its gradient is zero
-            far[f"{way.__name__} {l} dim"] = measure(got_dp.im, dp.im, room, both)
-    return far
-
-
-def ladder(dtype, move):
-    """Each rung against the recurrence in float64 and against the rung below, both ways in time."""
-    far, rng, l = {}, np.random.default_rng(0), 300
-    draw = [rng.standard_normal((2, l, 3)), rng.standard_normal((2, l, 3))]
-    if dtype[0] == "c":
-        draw = [x + 1j * rng.standard_normal((2, l, 3)) for x in draw]
-    a, b = (0.95 * draw[0] / (1 + abs(draw[0]))).astype(dtype), draw[1].astype(dtype)
-    h0, room = b[:, 0], 4 * (2 + np.log2(1 + l)) * np.finfo(dtype).eps
-    double = "complex128" if dtype[0] == "c" else "float64"
-    for turn, way in [(1, ""), (-1, " reversed")]:
-        truth = recurrence_op.sequential(*(x[:, ::turn].astype(double) for x in (a, b)), h0)
-        truth, below = truth[:, ::turn], None
-        for rung in RUNGS:
-            more = {"chunk": 130} if rung == "grid" else {}
-            h = getattr(scan, rung)(*map(move, (a, b, h0)), reverse=turn < 0, **more)
-            far[f"{rung}{way}"] = measure(h, truth, room)
-            if below is not None:
-                far[f"{rung}{way} and the rung below"] = measure(h, below, room)
-            below = to_host(h)
     return far
 
 

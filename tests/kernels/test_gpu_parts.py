@@ -1,0 +1,222 @@
+"""The parts of `make gpu-check` on the stand-in, at small sizes.
+
+The numbers are right, the times mean nothing; names, shapes, pages and the table are what a GPU
+will see.
+"""
+
+import json
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+from benchmarks import (
+    gpu_bench,
+    gpu_numbers,
+    gpu_page,
+    gpu_parts,
+    gpu_report,
+    gpu_shapes,
+    gpu_windows,
+)
+from benchmarks.gpu_problems import Far
+from minimamba.kernels import scan
+from tests.cupy_stand_in import OutOfMemoryError
+from tests.kernels import gpu_stand_in
+
+SHAPES = ((2, 17, 33, 3), (1, 9, 32, 16))
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    return gpu_stand_in.install(monkeypatch)
+
+
+@pytest.fixture
+def small(cupy, monkeypatch):
+    """The same parts at sizes for a CPU."""
+    for module in (gpu_shapes, gpu_bench):
+        monkeypatch.setattr(module, "SHAPES", SHAPES)
+    monkeypatch.setattr(gpu_bench, "PAST_THE_CACHE", 1 << 14)
+    monkeypatch.setattr(gpu_bench, "COPY_BYTES", 1 << 16)
+    monkeypatch.setattr(gpu_windows, "WINDOWS", (4, 5))
+    monkeypatch.setattr(gpu_windows, "BATCHES", ((3, 2),))
+    monkeypatch.setattr(gpu_windows, "PAST_THE_CACHE", 1 << 10)
+    monkeypatch.setattr(gpu_parts, "SIDE_BY_SIDE", (2, 70, 3))
+    monkeypatch.setattr(gpu_parts, "ONE_LONG", (1, 300, 1))
+    monkeypatch.setattr(scan, "THREADS", 64)
+    short = partial(gpu_bench.timed, seconds=0.0)
+    for module in (gpu_bench, gpu_windows):
+        monkeypatch.setattr(module, "timed", lambda d, calls, seconds=0, most=9: short(d, calls))
+
+
+@pytest.fixture
+def page(tmp_path):
+    return gpu_page.Page(tmp_path / "page.json", 100.0, tmp_path)
+
+
+def written(page):
+    return json.loads(page.path.read_text())
+
+
+@pytest.mark.parametrize("name", gpu_numbers.checks())
+def test_every_number_is_right(name, cupy, monkeypatch):
+    monkeypatch.setattr(scan, "THREADS", 64)
+    far = gpu_parts.judged(gpu_numbers.checks()[name], cupy.asarray)
+    assert len(json.loads(json.dumps(far))) >= 2
+
+
+def test_the_timed_shapes_are_right_on_one_sequence(cupy):
+    for memory in ("float32", "bfloat16"):
+        far = gpu_shapes.check_shape(cupy, (2, 17, 40, 3), memory)
+        assert all(v.ok for v in far.values()) and len(far) == 4
+
+
+def test_what_the_sanitizers_run_is_right_and_says_what_is_not(cupy, monkeypatch):
+    monkeypatch.setattr(scan, "THREADS", 64)
+    assert gpu_numbers.small(cupy.asarray) is None
+    monkeypatch.setattr(gpu_numbers, "FORWARD", 0.0)
+    said = f"{gpu_numbers.SMALL[0]}: h_last too far from float64"
+    assert gpu_numbers.small(cupy.asarray) == said
+
+
+TOOL = """#!/bin/sh
+echo "$@" >> "$0.calls"
+case "$*" in *--kernel-regex*) {filtered} ;; esac
+echo "========= {verdict}"
+exit {code}
+"""
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Put something in compute-sanitizer's place."""
+
+    def make(verdict, code=0, filtered=":"):
+        path = tmp_path / "compute-sanitizer"
+        path.write_text(TOOL.format(verdict=verdict, code=code, filtered=filtered))
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        return path
+
+    return make
+
+
+def test_clean_sanitizers_are_quoted(tool, page):
+    path = tool("ERROR SUMMARY: 0 errors")
+    gpu_parts.sanitizer(page)
+    assert written(page)["results"]["racecheck"] == "========= ERROR SUMMARY: 0 errors"
+    assert not page.errors and not page.left_out
+    calls = path.with_name("compute-sanitizer.calls").read_text().splitlines()
+    assert [c.split()[1] for c in calls] == ["memcheck", "racecheck"]
+    assert all("--report-api-errors no" in c and c.endswith("gpu_numbers") for c in calls)
+
+
+def test_what_a_sanitizer_finds_is_an_error(tool, page):
+    tool("RACECHECK SUMMARY: 2 hazards displayed (0 errors, 2 warnings)")
+    gpu_parts.sanitizer(page)
+    assert set(page.errors) == {"memcheck", "racecheck"}
+
+
+def test_a_sanitizer_that_refuses_the_filter_runs_without_it(tool, page):
+    path = tool("ERROR SUMMARY: 0 errors", filtered="echo unknown option; exit 1")
+    gpu_parts.sanitizer(page)
+    assert not page.errors and not page.left_out
+    assert len(path.with_name("compute-sanitizer.calls").read_text().splitlines()) == 4
+
+
+def test_a_sanitizer_that_cannot_use_the_device_is_left_out(tool, page):
+    tool("Error: Device not supported", code=1)
+    gpu_parts.sanitizer(page)
+    assert not page.errors and len(page.left_out) == 2
+    assert "Device not supported" in page.left_out[0]
+
+
+def test_without_a_sanitizer_the_part_is_not_run(page, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(gpu_page.NotRun, match="compute-sanitizer is not installed"):
+        gpu_parts.sanitizer(page)
+
+
+def test_a_wrong_number_is_named_with_its_distance():
+    with pytest.raises(AssertionError, match=r"dA .* away, allowed 5e-06"):
+        gpu_parts.judged(lambda move: {"y": Far(0.0, 1e-6), "dA": Far(1e-3, 5e-6)}, None)
+    with pytest.raises(AssertionError, match="y nan away"):
+        gpu_parts.judged(lambda move: {"y": Far(np.nan, 1e-6)}, None)
+
+
+def test_a_failing_job_is_named_and_the_others_run(cupy, page):
+    def wrong():
+        raise RuntimeError("an illegal memory access")
+
+    def full():
+        raise OutOfMemoryError(1 << 40)
+
+    def theirs_is_full():
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+    page.run({"wrong": wrong, "full": full, "full too": theirs_is_full, "right": lambda: 3})
+    page.ends = time.monotonic() - 1
+    page.run({"late": wrong})
+    assert written(page)["errors"] == {"wrong": "RuntimeError: an illegal memory access"}
+    assert written(page)["results"] == {"right": 3}
+    assert "would fit" in written(page)["left out"][0]
+    assert written(page)["left out"][1].startswith("full too: RESOURCE_EXHAUSTED")
+    assert written(page)["left out"][2] == "late: no time left"
+
+
+def test_the_device_says_what_the_figures_belong_to(cupy, page):
+    gpu_parts.device(page)
+    known = written(page)["results"]
+    assert known["device"] == "A stand-in" and known["nvrtc"] == "13.0"
+
+
+def test_the_times_the_ladder_and_the_windows_make_a_report(small, page, tmp_path):
+    report = {"parts": {"device": {"results": {"device": "A stand-in"}}}}
+    for name in ("times", "scans", "windows"):
+        part = gpu_page.Page(tmp_path / f"{name}.json", 100.0, tmp_path)
+        gpu_parts.PARTS[name][0](part)
+        assert not part.errors and not part.left_out, (name, part.errors, part.left_out)
+        report["parts"][name] = written(part)
+    rows = gpu_report.rows_of(report, "times")
+    assert [(r["what"], r["memory"], tuple(r["shape"])) for r in rows] == [
+        (what, memory, shape)
+        for shape in SHAPES
+        for memory in ("bfloat16", "float32")
+        for what in ("forward", "backward")
+    ]
+    assert all(0 < r["fastest"] <= r["median"] and r["floor"] > 0 for r in rows)
+    lines = gpu_report.table(report)
+    assert len(lines) == 1 + len(rows) + len(gpu_report.rows_of(report, "scans"))
+    assert len({len(line) for line in lines}) == 1
+    assert "kernel blelloch" in "\n".join(lines) and "array sequential" in "\n".join(lines)
+    assert gpu_report.rule(report)[0].startswith("spectral crossover (3, l, 2): the product wins")
+    gpu_report.draw(report, tmp_path / "roofline.png")
+    assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+def fused_row(what, shape, memory, ms):
+    return gpu_bench.Row(what, memory, shape, ms, ms, ms, 9, 0.1)._asdict()
+
+
+def test_a_peer_is_compared_with_ours_at_its_shape_and_the_goals_are_judged():
+    big = (8, 2048, 2048, 16)
+    ours = [fused_row("forward", big, "bfloat16", 0.2), fused_row("backward", big, "bfloat16", 1.0)]
+    theirs = [fused_row(f"other {w}", big, "bfloat16", 0.6) for w in ("forward", "backward")]
+    both = fused_row("other forward + backward", big, "bfloat16", 2.4)
+    elsewhere = fused_row("other forward", (1, 2, 3, 4), "bfloat16", 0.6)
+    ratios = [gpu_report.times_ours(row, ours) for row in (*theirs, both, elsewhere, *ours)]
+    assert ratios == ["3.0 x", "0.6 x", "2.0 x", "", "", ""]
+    said = gpu_report.goals({"parts": {"times": {"results": {"fused": ours}}}})
+    assert said == [
+        "forward: 0.200 ms, goal 0.23 on an H200: reached",
+        "backward: 1.000 ms, goal 0.95 on an H200: not reached",
+    ]
+
+
+def test_without_a_single_time_there_is_a_table_and_no_plot(tmp_path):
+    report = {"parts": {"times": {"status": "failed"}}}
+    assert len(gpu_report.table(report)) == 1 and gpu_report.goals(report) == []
+    gpu_report.draw(report, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
