@@ -25,8 +25,7 @@ from minimamba.oracle.judge import Judge, accepted
 from minimamba.oracle.sizes import KINDS
 from minimamba.oracle.target import DidNotRun, Target
 from minimamba.oracle.trial import failures
-from tests.oracle.mutants import base
-from tests.oracle.mutants.kill import WEIGHTS, target_of
+from tests.oracle.mutants.kill import RIGHT, WEIGHTS, target_of
 
 RECURRENCE = {"complex", "trailing", "h0", "gradients", *KINDS}
 SCAN = {"D", "z", "delta_bias", "delta_softplus", "gradients", *KINDS}
@@ -102,9 +101,9 @@ def implementations():
         selective.selective_scan_backward,
     )
     yield "selective_scan", ours, SCAN | STATE, BOTH, 1.0
-    doubling = target_of(base, "selective_scan")
+    doubling = target_of(RIGHT, "selective_scan")
     yield "chunked doubling, every option", doubling, FULL, BOTH, 1.0
-    model = target_of(base, "mamba_lm")
+    model = target_of(RIGHT, "mamba_lm")
     yield "a whole model", model, {"gradients", "weights", "wide", "no rows"}, BOTH, 0.3
     yield from peers()
 

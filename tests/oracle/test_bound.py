@@ -10,8 +10,7 @@ from minimamba.oracle.cases import draw
 from minimamba.oracle.judge import Judge, accepted, grades
 from minimamba.oracle.trial import failures
 
-from .mutants import base
-from .mutants.kill import mutate, target_of
+from .mutants.kill import RIGHT, mutate, target_of
 
 ORDERS = {}
 
@@ -135,7 +134,7 @@ def test_a_declared_grade_passes_what_the_default_does_not():
 
 
 def test_climbing_on_error_over_tolerance_stays_below_one():
-    rng, target = np.random.default_rng(3), target_of(base, "selective_scan")
+    rng, target = np.random.default_rng(3), target_of(RIGHT, "selective_scan")
     case = replace(
         draw("selective_scan", (9, 3), "float32", {"D", "gradients"}), memory="contiguous"
     )

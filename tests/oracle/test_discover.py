@@ -8,8 +8,7 @@ from minimamba.oracle.cases import draw
 from minimamba.oracle.sizes import CHANCES, KINDS, LONG
 
 from . import examples
-from .mutants import base
-from .mutants.kill import weights
+from .mutants.kill import RIGHT, weights
 
 
 def judge(fn, **more):
@@ -64,7 +63,7 @@ def test_a_block_that_does_not_listen_to_its_weights_is_tried_with_its_own_only(
     own = {k: v.astype(np.float32) for k, v in weights().items()}
 
     def deaf(x, p):
-        return base.mamba_block(x, own)[0]
+        return RIGHT.mamba_block(x, own)[0]
 
     report = judge(deaf, op="mamba_block", weights=own, cases=8)
     assert report.passed, str(report)

@@ -9,7 +9,7 @@ from minimamba.oracle.arithmetic import Multi, Plain, best
 
 from . import examples
 from .mutants import base
-from .mutants.kill import lm_weights, weights
+from .mutants.kill import RIGHT, lm_weights, weights
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +39,8 @@ def test_a_right_scan_is_right_and_a_wrong_one_wrong(dtype):
 
 @pytest.mark.parametrize("op, given", [("mamba_block", weights), ("mamba_lm", lm_weights)])
 def test_blocks_and_models_too(op, given):
-    back = getattr(base, f"{op}_backward")
-    report = judged(getattr(base, op), op, weights=given(), backward=back, cases=2)
+    back = getattr(RIGHT, f"{op}_backward")
+    report = judged(getattr(RIGHT, op), op, weights=given(), backward=back, cases=2)
     assert report.passed, str(report)
 
 

@@ -12,7 +12,9 @@ from minimamba.oracle.target import DidNotRun, Target
 from minimamba.oracle.trial import failures
 
 HERE = Path(__file__).parent
-SOURCE = (HERE / "base.py").read_text(encoding="utf-8")
+OPS = (HERE / "base.py").read_text(encoding="utf-8")
+MODEL = (HERE / "base_model.py").read_text(encoding="utf-8")
+SOURCE = OPS + MODEL[MODEL.index("def ") :]  # one module, so that an edit of an op reaches a model
 OPTIONS = {
     "selective_scan": "D z delta_bias initial_state delta_softplus seq_idx constant groups complex",
     "selective_scan_step": "D z delta_bias delta_softplus groups complex",
@@ -35,7 +37,7 @@ def edits():
 
 
 def mutate(old, new):
-    """Return `base.py` as a module, with one edit.
+    """Return `base.py` and `base_model.py` as one module, with one edit.
 
     Raises
     ------
@@ -44,9 +46,17 @@ def mutate(old, new):
     """
     if SOURCE.count(old) != 1:
         raise ValueError(f"the edit must fit once, found {SOURCE.count(old)} times: {old!r}")
+    return made(SOURCE.replace(old, new))
+
+
+def made(source):
+    """Return a module made of source text."""
     module = types.ModuleType("mutant")
-    exec(compile(SOURCE.replace(old, new), "mutant", "exec"), module.__dict__)
+    exec(compile(source, "mutant", "exec"), module.__dict__)
     return module
+
+
+RIGHT = made(SOURCE)
 
 
 def weights(seed=0, d=3, e=4, n=2, r=2, k=3):
