@@ -187,9 +187,13 @@ def _draw_conv(rng, sizes, may, step=False):
     sizes["j"] = sizes["k"] - 1
     axes = {"x": "bd" if step else "bld", "weight": "dk"}
     axes |= {"bias": "d"} if may("bias") else {}
-    axes |= {"initial_states": "bjd"} if step or may("initial_states") else {}
+    packed = not step and may("seq_idx", 0.3)
+    axes |= {"initial_states": "bjd"} if step or (not packed and may("initial_states")) else {}
     x = {k: _normal(rng, [sizes[s] for s in v]) for k, v in axes.items()}
     x["x"] *= rng.choice([1, 3, 30])
+    if packed:
+        axes["seq_idx"] = "bl"
+        x["seq_idx"] = np.cumsum(rng.random((sizes["b"], sizes["l"])) < 0.3, axis=1)
     return x, axes, {"activation": True} if may("activation") else {}
 
 

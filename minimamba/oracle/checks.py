@@ -136,6 +136,8 @@ def containment(target, case, judge, result, rng):
         return None
     if case.op.startswith("discretize") or case.inputs[key].size == 0:
         return None
+    if np.isnan(result.outputs[main_output(case)]).any():
+        return None
     x, name = case.inputs[key].copy(), main_output(case)
     at = tuple(int(rng.integers(s)) for s in x.shape)
     x[at] = np.nan

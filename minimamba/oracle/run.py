@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
+
 from minimamba.errors import InputError
 
 from .frameworks import FRAMEWORKS
@@ -21,6 +23,7 @@ from .spec import CONTRACTS
 from .verdict import check
 
 RIGHT, WRONG, COULD_NOT = 0, 1, 2
+LISTS = ("dtypes", "capabilities")
 GRACE = 60.0  # seconds for imports, shrinking and the call that is running when the time is up
 
 
@@ -34,6 +37,10 @@ def add_arguments(parser):
     add("--dtypes", default="float32", help="comma separated")
     add("--capabilities", help="comma separated; what it must support (default: find out)")
     add("--backward", help="PACKAGE.MODULE:FUNCTION giving the gradients")
+    add(
+        "--weights",
+        help="checkpoint whose names and shapes a block or model has (.npz, .safetensors)",
+    )
     add("--grade", help="laxest arithmetic that passes, such as 'fast math'")
     add("--seed", type=int, default=0)
     add("--cases", type=int, default=None, help="cases for each dtype")
@@ -60,6 +67,7 @@ def run_target(
     cases=None,
     limit=None,
     heat=None,
+    weights=None,
 ):
     """Judge a target named PACKAGE.MODULE:FUNCTION, print the report, return the exit code.
 
@@ -78,7 +86,7 @@ def run_target(
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "job.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({k: _list(v) for k, v in job.items()}, file)
+            json.dump(job | {k: _list(job[k]) for k in LISTS if k in job}, file)
         path_of = os.pathsep.join([os.getcwd(), *(p for p in sys.path if p)])
         try:
             done = subprocess.run(
@@ -131,6 +139,28 @@ def load(name):
     return found
 
 
+def read_weights(path):
+    """Return the arrays of a checkpoint by name, in double precision.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is neither .npz nor .safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        if path.endswith(".npz"):
+            with np.load(path, allow_pickle=False) as data:
+                found = dict(data)
+        else:
+            found = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"weights: cannot read {path} as .npz or .safetensors: {error}") from error
+    return {k: x.astype(np.float64) for k, x in found.items()}
+
+
 def _write(report, path):
     with open(path, "w", encoding="utf-8") as file:
         file.write(report.to_json() + "\n")
@@ -143,6 +173,8 @@ def _judge(target, json_path=None, heat=None, dtypes=("float32",), **job):
     if job.get("deep"):
         job.setdefault("cases", 4000)
     try:
+        if "weights" in job:
+            job["weights"] = read_weights(job["weights"])
         if "backward" in job:
             job["backward"] = load(job["backward"])
         report = check(load(target), dtypes=dtypes, **job)

@@ -97,6 +97,7 @@ CONV_INPUTS = {
     "weight": Input("dk", ("weight", "w")),
     "bias": Input("d", ("bias",), True),
     "initial_states": Input("bjd", ("initial_states", "conv_state", "state"), True),
+    "seq_idx": SCAN_INPUTS["seq_idx"],
 }
 BLOCK_INPUTS = {
     "x": Input("bld"),

@@ -18,26 +18,29 @@ def causal_conv1d(
     weight,
     bias=None,
     initial_states=None,
+    seq_idx=None,
     activation=False,
     dout=None,
     dfinal_states=None,
 ):
     """Depthwise causal convolution, Eq. (5.7), its state and its gradients, Eq. (5.8).
 
-    x (b, l, d); weight (d, k), the last tap meets the current input; initial_states (b, k-1, d).
+    x (b, l, d); weight (d, k), the last tap meets the current input; initial_states (b, k-1, d);
+    seq_idx (b, l) numbers packed sequences, which do not see each other.
     """
     (b, l, d), k = x.shape, weight.shape[1]
     zeros = m.lift(np.zeros((b, k - 1, d)))
     full = m.concatenate([zeros if initial_states is None else initial_states, x])
-    windows = m.concatenate([full[:, i : i + l][..., None] for i in range(k)], 3)
+    own = _same_sequence(m, seq_idx, l, k)
+    windows = m.concatenate([own(full[:, i : i + l], i)[..., None] for i in range(k)], 3)
     y = m.sum(windows * weight, 3, bias)
     out, slope = silu(m, y) if activation else (y, None)
     res = {"out": out, "final_states": full[:, l:]}
     if dout is None:
         return res
     dy = dout * slope if activation else dout
-    padded = m.concatenate([zeros, dy, zeros])
-    shifted = [padded[:, k - 1 - i : 2 * (k - 1) - i + l][..., None] for i in range(k)]
+    padded = [m.concatenate([zeros, own(dy, i), zeros]) for i in range(k)]
+    shifted = [padded[i][:, k - 1 - i : 2 * (k - 1) - i + l][..., None] for i in range(k)]
     dlast = zeros if dfinal_states is None else dfinal_states
     also = m.concatenate([m.lift(np.zeros((b, l, d))), dlast])
     dfull = m.sum(m.concatenate(shifted, 3) * weight, 3, also)
@@ -47,6 +50,15 @@ def causal_conv1d(
     if initial_states is not None:
         res["dinitial_states"] = dfull[:, : k - 1]
     return res
+
+
+def _same_sequence(m, seq_idx, l, k):
+    """Return a function (v, i) -> v where tap i looks into the sequence of its step, else zero."""
+    if seq_idx is None:
+        return lambda v, i: v
+    before = np.repeat(seq_idx[:, :1], k - 1, axis=1)
+    full = np.concatenate([before, seq_idx], axis=1)
+    return lambda v, i: v * m.lift((full[:, i : i + l] == seq_idx)[..., None] / 1.0)
 
 
 def _mamba(m, x, one):

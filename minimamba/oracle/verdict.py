@@ -3,6 +3,7 @@
 import time
 
 from .cases import draw
+from .cases_model import small_weights
 from .checks import CHECKS
 from .discover import discover
 from .judge import accepted, grades
@@ -57,7 +58,8 @@ def check(
     grade : str, optional
         The laxest arithmetic that passes, by the name `judge.grades` gives it.
     weights : dict of str to array, optional
-        The parameters of a block or model, which the cases are drawn around.
+        The parameters of a block or model: most cases have others of the same names and shapes.
+        Those of a small one if left out.
 
     Returns
     -------
@@ -98,6 +100,8 @@ class _Run:
         self.target, self.report, self.dtype = target, report, dtype
         self.profile, self.grade, self.rows = accepted(dtype, grade), grade, {}
         self.order = [p.name for p in grades(dtype)]
+        op = target.contract
+        weights = weights or (small_weights(op.name) if op.mapping else {})
         self.like = {"like": weights} if weights else {}
         self.found = {}
         self.declared, self.repeats = declared, {}

@@ -92,3 +92,11 @@ def dies(u, delta, A, B, C):
     import signal
 
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def model(input_ids, p, state=None):
+    """A right language model, by name: `--op mamba_lm`."""
+    from .mutants.kill import RIGHT
+
+    logits, states, _ = RIGHT.mamba_lm(input_ids, p, state)
+    return logits, states

@@ -162,31 +162,40 @@ def selective_scan_step(
     return (y if z is None else y * silu(z)), state
 
 
-def causal_conv1d(x, weight, bias=None, initial_states=None, activation=None):
+def own(v, i, seq_idx, k):
+    """Return v where tap i of k looks into the sequence of its own step, else zero."""
+    if seq_idx is None:
+        return v
+    earlier = np.concatenate([np.repeat(seq_idx[:, :1], k - 1, 1), seq_idx], 1)
+    return np.where((earlier[:, i : i + v.shape[-1]] == seq_idx)[:, None], v, 0)
+
+
+def causal_conv1d(x, weight, bias=None, initial_states=None, activation=None, seq_idx=None):
     """x (b, d, l); weight (d, k); the last tap meets the current input."""
     l, k = x.shape[-1], weight.shape[1]
     context = np.zeros((*x.shape[:2], k - 1), x.dtype)
     if initial_states is not None:
         context = initial_states
     full = np.concatenate([context, x], -1)
-    y = sum(full[..., i : i + l] * weight[:, i, None] for i in range(k))
+    y = sum(own(full[..., i : i + l], i, seq_idx, k) * weight[:, i, None] for i in range(k))
     y = y if bias is None else y + bias[:, None]
     out = silu(y) if activation else y
     final_states = full[..., l:]
-    return out, final_states, (full, weight, bias, initial_states, activation, y)
+    return out, final_states, (full, weight, bias, initial_states, activation, seq_idx, y)
 
 
 def causal_conv1d_backward(dout, dfinal_states, cache):
-    full, weight, bias, initial_states, activation, y = cache
+    full, weight, bias, initial_states, activation, seq_idx, y = cache
     l, k = dout.shape[-1], weight.shape[1]
     gate = sigmoid(y)
     dy = dout * gate * (1 + y * (1 - gate)) if activation else dout
     dfull = np.zeros_like(full)
     for i in range(k):
-        dfull[..., i : i + l] += dy * weight[:, i, None]
+        dfull[..., i : i + l] += own(dy, i, seq_idx, k) * weight[:, i, None]
     if dfinal_states is not None:
         dfull[..., l:] += dfinal_states
-    dweight = np.stack([(full[..., i : i + l] * dy).sum((0, 2)) for i in range(k)], -1)
+    seen = [own(full[..., i : i + l], i, seq_idx, k) for i in range(k)]
+    dweight = np.stack([(x * dy).sum((0, 2)) for x in seen], -1)
     grads = {"x": dfull[..., k - 1 :], "weight": dweight}
     if bias is not None:
         grads["bias"] = dy.sum((0, 2))

@@ -18,7 +18,7 @@ SOURCE = OPS + MODEL[MODEL.index("def ") :]  # one module, so that an edit of an
 OPTIONS = {
     "selective_scan": "D z delta_bias initial_state delta_softplus seq_idx constant groups complex",
     "selective_scan_step": "D z delta_bias delta_softplus groups complex",
-    "causal_conv1d": "bias initial_states activation",
+    "causal_conv1d": "bias initial_states activation seq_idx",
     "causal_conv1d_step": "bias activation",
     "mamba_block": "weights",
     "mamba_lm": "weights",
