@@ -58,7 +58,7 @@ class Target:
         """
         try:
             arrays = {k: self._array(case, k) for k in case.inputs}
-        except (RuntimeError, TypeError, ImportError) as error:
+        except (RuntimeError, TypeError, ValueError, ImportError) as error:
             raise DidNotRun(f"cannot be given {case.dtype}: {error}") from error
         before = {k: self.frame.host(x) for k, x in arrays.items()}
         wanted = gradients and self.differentiates and bool(case.cotangents)
