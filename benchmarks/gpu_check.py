@@ -87,7 +87,7 @@ def summary(part):
 
 
 def close(report, folder):
-    """Draw the plot and print what was left out, the goals, the rule and the table."""
+    """Draw the plot; print what was left out, the rule, the goals, and last the table."""
     from benchmarks import gpu_report
 
     try:
@@ -97,8 +97,8 @@ def close(report, folder):
     for name, part in report["parts"].items():
         for what in part.get("left out", []):
             print(f"left out of {name}: {what}")
-    lines = [*gpu_report.table(report), *gpu_report.rule(report), *gpu_report.goals(report)]
-    print("\n".join(lines), flush=True)
+    said = [gpu_report.heading(report), *gpu_report.rule(report), *gpu_report.goals(report)]
+    print("\n".join([*said, *gpu_report.table(report)]), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,17 @@ from benchmarks.gpu_bench import GOALS, Row, work
 HEAD = ("pass", "memory", "shape", "median ms", "fastest", "wall ms", "floor", "share", "ours")
 
 
+def heading(report):
+    """Return one line: the device, and what it was measured to do."""
+    known = report["parts"].get("device", {}).get("results", {})
+    limits = report["parts"].get("times", {}).get("results", {}).get("limits")
+    line = f"{known.get('device', 'a device')}, CuPy {known.get('cupy')}, {report.get('date')}"
+    if not limits:
+        return line
+    copied, exponentials = limits["copied"] / 1e12, limits["exponentials"] / 1e12
+    return f"{line}: copies {copied:.2f} TB/s; {exponentials:.2f} T exponentials a second at most"
+
+
 def rows_of(report, *parts):
     """Return every row that some parts have measured."""
     found = []

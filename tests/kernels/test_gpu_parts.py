@@ -5,6 +5,7 @@ will see.
 """
 
 import json
+import re
 import time
 from functools import partial
 
@@ -191,6 +192,8 @@ def test_the_times_the_ladder_and_the_windows_make_a_report(small, page, tmp_pat
     assert len(lines) == 1 + len(rows) + len(gpu_report.rows_of(report, "scans"))
     assert len({len(line) for line in lines}) == 1
     assert "kernel blelloch" in "\n".join(lines) and "array sequential" in "\n".join(lines)
+    assert "A stand-in, CuPy" in gpu_report.heading(report)
+    assert re.search(r"copies \d+\.\d\d TB/s", gpu_report.heading(report))
     assert gpu_report.rule(report)[0].startswith("spectral crossover (3, l, 2): the product wins")
     gpu_report.draw(report, tmp_path / "roofline.png")
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
