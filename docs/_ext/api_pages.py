@@ -39,6 +39,25 @@ def write_pages(app):
             path.write_text(text)
 
 
+def complete(text, names):
+    """Add to the first list of docs/api.md what its lists do not name: a new module, a new room."""
+    listed = set(re.findall(r"^api/(\w+)", text, re.MULTILINE))
+    top = [name.removeprefix("minimamba.") for name in names]
+    new = [f"api/{n}" for n in top if "." not in n and n not in listed]
+    new += sorted({f"api/{n.split('.')[0]}.*" for n in top if "." in n} - set(_globs(text)))
+    return text.replace("api/errors\n", "\n".join(["api/errors", *new]) + "\n", 1)
+
+
+def _globs(text):
+    return re.findall(r"^api/\w+\.\*$", text, re.MULTILINE)
+
+
+def fill(app, docname, source):
+    """Complete the list of modules while it is read."""
+    if docname == "docs/api":
+        source[0] = complete(source[0], modules())
+
+
 def plain(text):
     """Escape what reStructuredText would take for markup, outside backticks and examples."""
     parts = QUIET.split(text)
@@ -74,6 +93,7 @@ def skip(app, what, name, obj, skipped, options):
 def setup(app):
     """Join Sphinx's events, before napoleon reads the docstrings."""
     app.connect("builder-inited", write_pages)
+    app.connect("source-read", fill)
     app.connect("autodoc-process-docstring", escape, priority=400)
     app.connect("autodoc-skip-member", skip)
     return {"version": "1"}

@@ -3,12 +3,14 @@
 import json
 import re
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / ".ci")]
+import api_pages  # noqa: E402
 import crawl  # noqa: E402
 import measured  # noqa: E402
 import shapes  # noqa: E402
@@ -66,6 +68,15 @@ def test_an_empty_site_fails(tmp_path, capsys):
     assert crawl.main(tmp_path) == 1
     assert crawl.main(site(tmp_path, GOOD)) == 0
     assert "2 pages, 3 links, 1 cited equations, 0 faults" in capsys.readouterr().out
+
+
+def test_every_module_stands_in_the_list_of_the_api():
+    page = (ROOT / "docs" / "api.md").read_text()
+    names = [*api_pages.modules(), "minimamba.new", "minimamba.room", "minimamba.room.door"]
+    listed = re.findall(r"^api/(\S+)$", api_pages.complete(page, names), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    for name in (n.removeprefix("minimamba.") for n in names):
+        assert sum(fnmatch(name, entry) for entry in listed) == 1, name
 
 
 def test_every_op_has_a_row_of_shapes():
