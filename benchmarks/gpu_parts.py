@@ -19,6 +19,7 @@ from benchmarks.gpu_page import NotRun, Page, finish
 from minimamba.arrays import gpu_unavailable
 
 SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurrence: b, l, width
+IN_ARRAYS = (256, 50, 128, 32)  # of the fused scan in array code: thousands of launches
 
 
 def device(page):
@@ -93,7 +94,7 @@ def scans(page):
             "ladder, side by side": partial(dicts, cupy, bench.ladder_rows, limits, SIDE_BY_SIDE),
             "arrays": partial(dicts, cupy, bench.array_ladder_rows, limits, SIDE_BY_SIDE),
             "ladder, one long": partial(dicts, cupy, bench.ladder_rows, limits, ONE_LONG),
-            "fused, in arrays": partial(dicts, cupy, bench.array_rows, limits, bench.SHAPES[1]),
+            "fused, in arrays": partial(dicts, cupy, bench.array_rows, limits, IN_ARRAYS),
         }
     )
 
@@ -171,8 +172,8 @@ def sanitizer(page):
     tool = shutil.which("compute-sanitizer", path=places)
     if tool is None:
         raise NotRun("compute-sanitizer is not installed")
-    for check in ("memcheck", "racecheck"):
-        code, said = under(tool, check, page.left())
+    for check, share in [("memcheck", 0.5), ("racecheck", 1.0)]:
+        code, said = under(tool, check, share * page.left())
         (page.folder / f"{check}.txt").write_text(said)
         verdict = [line for line in said.splitlines() if "SUMMARY" in line]
         page.put(check, verdict[-1] if verdict else "no verdict")
@@ -191,9 +192,10 @@ def under(tool, check, seconds):
     """
     command = [tool, "--tool", check, "--report-api-errors", "no"]
     target = [sys.executable, "-m", "benchmarks.gpu_numbers"]
-    code, said = finish([*command, "--kernel-regex", "kns=ca", *target], seconds / 2)
+    began = time.monotonic()
+    code, said = finish([*command, "--kernel-regex", "kns=ca", *target], seconds)
     if code and "SUMMARY" not in said:
-        code, said = finish([*command, *target], seconds / 2)
+        code, said = finish([*command, *target], seconds - (time.monotonic() - began))
     return code, said
 
 
@@ -222,9 +224,9 @@ PARTS = {
     "times": (times, 90),
     "scans": (scans, 25),
     "windows": (windows, 25),
-    "epoch": (epoch, 60),
-    "tests": (tests, 80),
-    "sanitizer": (sanitizer, 60),
+    "epoch": (epoch, 90),
+    "tests": (tests, 90),
+    "sanitizer": (sanitizer, 100),
     **{name: (partial(peer, name), 40) for name in gpu_peers.NAMES},
 }
 

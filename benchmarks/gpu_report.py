@@ -32,10 +32,9 @@ def table(report):
     `ours` is a peer's time over that of our kernel at the same shape and memory, both as a caller
     sees them, launches included.
     """
-    fused = rows_of(report, "times")
-    lines = [HEAD, *(line(row, fused) for row in fused)]
-    for part in ("mamba_ssm", "torch", "jax", "scans"):
-        lines += [line(row, fused) for row in rows_of(report, part)]
+    rows = rows_of(report, "times", "mamba_ssm", "torch", "jax", "scans")
+    fused = [row for row in rows if row["what"] in ("forward", "backward")]
+    lines = [HEAD, *(line(row, fused) for row in rows)]
     widths = [max(len(cells[i]) for cells in lines) for i in range(len(HEAD))]
     return ["  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)) for cells in lines]
 

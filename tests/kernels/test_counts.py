@@ -46,6 +46,12 @@ def test_the_comparison_and_the_trials_are_those_of_their_files():
     assert f"from {paper['part before']} to {paper['part after']}, on paper" in words
 
 
+def test_the_time_of_the_kernel_tests_is_that_of_the_file():
+    took = json.loads((ROOT / "benchmarks" / "results" / "kernel_tests.json").read_text())
+    seconds = sum(took["processor seconds"].values())
+    assert f"({seconds:.0f} s of processor" in " ".join(PAGE.split()) and seconds < 180
+
+
 def test_the_counts_leave_room_for_the_goals():
     """At the share of a perfect issue rate that the page says the goals ask for."""
     for (what, shape), goal in gpu_bench.GOALS.items():

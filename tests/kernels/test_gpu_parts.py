@@ -46,6 +46,7 @@ def small(cupy, monkeypatch):
     monkeypatch.setattr(gpu_windows, "PAST_THE_CACHE", 1 << 10)
     monkeypatch.setattr(gpu_parts, "SIDE_BY_SIDE", (2, 70, 3))
     monkeypatch.setattr(gpu_parts, "ONE_LONG", (1, 300, 1))
+    monkeypatch.setattr(gpu_parts, "IN_ARRAYS", SHAPES[1])
     monkeypatch.setattr(scan, "THREADS", 64)
     short = partial(gpu_bench.timed, seconds=0.0)
     for module in (gpu_bench, gpu_windows):
