@@ -68,11 +68,10 @@ def timed(device, calls, seconds=1.0, most=200):
 
     `calls` are alike but for their inputs. A call that takes long runs less often, once at least.
     """
-    began = time.perf_counter()
     for call in calls:
         call()  # compile, fill the memory pool
     host = min(_host_seconds(device, call) for call in calls)
-    times = []
+    times, began = [], time.perf_counter()
     while not times or (len(times) < most and time.perf_counter() - began < seconds):
         times.append(_once(device, calls[len(times) % len(calls)], 1.5 * host + 1e-4))
     wall = _wall(device, calls, min(len(times), 20))

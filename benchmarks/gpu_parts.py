@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks import gpu_peers
 from benchmarks.gpu_page import NotRun, Page, finish
 from minimamba.arrays import gpu_unavailable
+from minimamba.kernels import spectral
 
 SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurrence: b, l, width
 IN_ARRAYS = (256, 50, 128, 32)  # of the fused scan in array code: thousands of launches
@@ -27,7 +28,6 @@ def device(page):
     if reason := gpu_unavailable():
         raise NotRun(reason)
     import cupy
-    import numpy
 
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     page.put("device", properties["name"].decode())
@@ -35,7 +35,6 @@ def device(page):
     page.put("driver", cupy.cuda.runtime.driverGetVersion())
     page.put("nvrtc", ".".join(map(str, cupy.cuda.nvrtc.getVersion())))
     page.put("cupy", cupy.__version__)
-    page.put("numpy", numpy.__version__)
     page.put("python", sys.version.split()[0])
 
 
@@ -104,7 +103,6 @@ def windows(page):
     import cupy
 
     from benchmarks import gpu_bench, gpu_windows
-    from minimamba.kernels.spectral import LONGEST_CIRCULANT
 
     limits = gpu_bench.open_device(cupy)
     for batch, width in gpu_windows.BATCHES:
@@ -115,8 +113,9 @@ def windows(page):
             return [row._asdict() for row in new]
 
         page.run({f"window ({batch}, {l}, {width})": partial(one, l) for l in gpu_windows.WINDOWS})
-        found = {"rule": LONGEST_CIRCULANT, "measured": gpu_windows.crossover(rows)}
-        page.put(f"crossover ({batch}, l, {width})", found)
+        if rows:
+            found = {"rule": spectral.LONGEST_CIRCULANT, "measured": gpu_windows.crossover(rows)}
+            page.put(f"crossover ({batch}, l, {width})", found)
 
 
 def dicts(cupy, job, *args):

@@ -200,6 +200,17 @@ def test_the_times_the_ladder_and_the_windows_make_a_report(small, page, tmp_pat
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
 
 
+def test_what_is_compiled_first_costs_no_round(cupy):
+    device, began = gpu_bench.Device(cupy, 1e12, 1e12, 1000), []
+
+    def slow_at_first():
+        if not began:
+            began.append(time.sleep(0.3))
+
+    taken = gpu_bench.timed(device, [slow_at_first], seconds=0.2, most=7)
+    assert taken["rounds"] == 7 and taken["median"] < 300
+
+
 def fused_row(what, shape, memory, ms):
     return gpu_bench.Row(what, memory, shape, ms, ms, ms, 9, 0.1)._asdict()
 
