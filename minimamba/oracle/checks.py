@@ -58,6 +58,8 @@ def adjoint(target, case, judge, result, rng):
     linear = [k for k in case.contract.linear if k in case.inputs]
     if not linear or any(f"d{k}" not in result.grads for k in linear):
         return None
+    if not all(np.isfinite(x).all() for x in (*result.outputs.values(), *result.grads.values())):
+        return None  # beyond the dtype, or wrong: that is said elsewhere
     zero = case.with_inputs(**{k: np.zeros_like(case.inputs[k]) for k in linear})
     base, quiet = judge.like(zero), target.run(zero, gradients=False)
     left = right = room = 0.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import bound
-from .judge import ratios
+from .judge import SMALLEST, ratios
 
 FUTURE = ("u", "delta", "z", "x", "a", "b", "B", "C", "input_ids")
 
@@ -28,10 +28,17 @@ def main_output(case):
 def apart(judge, name, one, other, result, doubt=0.0):
     """Return the worst |one - other| over the tolerance of both (and over `doubt`, if larger)."""
     tol = 2 * judge.tolerance()[name] + doubt
-    u = bound.unit_roundoff(result.dtypes[name])
-    if u > judge.base:
-        tol = tol + 2 * u * (np.abs(judge.want[name]).astype(np.float64) + tol)
+    return_trip = returned(judge, name, result)
+    tol = tol + 2 * return_trip(np.abs(judge.want[name]).astype(np.float64) + tol)
     return float(np.max(ratios(one, other, tol, result.dtypes[name], 1.0), initial=0.0))
+
+
+def returned(judge, name, result):
+    """Return what coming back in a coarser dtype may do to values of a size: a function of it."""
+    real = bound.real_name(result.dtypes[name])
+    if bound.UNIT[real] <= judge.base:
+        return lambda size: 0 * size
+    return lambda size: bound.UNIT[real] * size + SMALLEST[real]
 
 
 def longer(judge, l, k, name="out"):
@@ -51,8 +58,8 @@ def with_input(case, name, x):
 def slack(judge, name, result):
     """Return the tolerance of an array, its return in a coarser dtype and our sums included."""
     size = np.abs(judge.want[name]).astype(np.float64)
-    tol, u = judge.tolerance()[name], bound.unit_roundoff(result.dtypes[name])
-    return tol + (u if u > judge.base else 0) * (size + tol) + 1e-13 * size
+    tol = judge.tolerance()[name]
+    return tol + returned(judge, name, result)(size + tol) + 1e-13 * size
 
 
 def first_steps(judge, name, cut):
