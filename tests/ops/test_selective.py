@@ -172,6 +172,22 @@ def test_nan_reaches_only_what_depends_on_it():
         assert np.array_equal(np.isnan(y), expected), name
 
 
+@pytest.mark.parametrize("block", [1, 2**20])
+def test_nan_in_the_gradient_reaches_only_what_it_comes_from(block, monkeypatch):
+    monkeypatch.setattr(plans, "BLOCK_BYTES", block)
+    x = draw(0, (2, 9, 3, 2))
+    dy, dh = pull(0, x)
+    dy[0, 4, 1] = np.nan
+    grads = selective_scan_backward(dy, dh, selective_scan(**x)[2])
+    row, channel, earlier = np.s_[0, 4], np.s_[0, 4, 1], np.s_[0, :5]
+    places = dict(u=np.s_[0, :5, 1], delta=np.s_[0, :5, 1], B=earlier, C=row, z=channel)
+    places |= dict(A=np.s_[1], D=np.s_[1], delta_bias=np.s_[1], h0=np.s_[0, 1])
+    for name, reached in places.items():
+        expected = np.zeros(getattr(grads, name).shape, bool)
+        expected[reached] = True
+        assert np.array_equal(np.isnan(getattr(grads, name)), expected), name
+
+
 def test_a_growing_system_overflows_to_inf_without_a_warning():
     x = draw(0, (1, 50, 2, 2), np.float32, regime="fast")
     x["A"] = -x["A"]
