@@ -133,7 +133,8 @@ class Judge:
             worst = _max(where)
         with np.errstate(all="ignore"):
             error, size = distance(got, want), np.abs(plain(want))
-            relative = _max(np.where(size > 0, error / size, 0))
+            seen = size >= bound.TINY[bound.real_name(dtype)]  # of what underflows nothing is left
+            relative = _max(np.where(seen, error / size, 0))
             ulp = _max(error / _spacing(size, dtype))
             blind = (self.tolerance()[name] > size) & (size > 0)
         return Finding(
