@@ -61,9 +61,8 @@ def sequential(a, b, h0):
     xp = array_namespace(b)
     h = xp.empty_like(b)
     for t in range(b.shape[1]):
-        xp.multiply(a[:, t], h0, out=h[:, t])
-        h[:, t] += b[:, t]
-        h0 = h[:, t]
+        decayed = xp.multiply(a[:, t], h0, out=h[:, t])
+        h0 = xp.add(decayed, b[:, t], out=decayed)
     return h
 
 
