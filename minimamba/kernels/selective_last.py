@@ -20,6 +20,7 @@ class KernelLastCache(NamedTuple):
     u: Array  # (b, l, e)
     C: Array  # (b, n)
     D: Array | None  # (e,)
+    delta_bias: Array | None  # (e,)
     last: Array  # (b,)
     step_cache: object  # of softplus, or None
     scan: object
@@ -41,7 +42,7 @@ def forward(u, delta, A, B, C, last, D, z, delta_bias, delta_softplus):
     if D is not None:
         y = y + D * u[xp.arange(len(u)), last]
     gate, gate_cache = (None, None) if z is None else silu(z)
-    cache = KernelLastCache(u, C, D, last, step_cache, scan, h, y, gate, gate_cache)
+    cache = KernelLastCache(u, C, D, delta_bias, last, step_cache, scan, h, y, gate, gate_cache)
     return (y if z is None else y * gate), cache
 
 
@@ -58,4 +59,5 @@ def backward(dy, cache):
     if c.D is not None:
         du[rows, c.last] += dy * c.D
         dD = xp.einsum("be,be->e", dy, c.u[rows, c.last])
-    return SelectiveLastGrads(du, ddelta, g.A, g.B, dC, dD, dz, ddelta.sum((0, 1)))
+    dbias = None if c.delta_bias is None else ddelta.sum((0, 1))
+    return SelectiveLastGrads(du, ddelta, g.A, g.B, dC, dD, dz, dbias)

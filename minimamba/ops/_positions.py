@@ -13,9 +13,3 @@ def until(last, x):
     inside = from_host(seen(last, x.shape[1]), x)
     xp = array_namespace(x)
     return xp.where(inside[..., None], x, xp.zeros((), x.dtype))
-
-
-def check_positions(last, length):
-    """Raise ValueError unless every position lies in the sequence."""
-    if len(last) and not 0 <= int(last.min()) <= int(last.max()) < length:
-        raise ValueError(f"last lies in [{last.min()}, {last.max()}], expected [0, {length - 1}]")

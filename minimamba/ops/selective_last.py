@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from minimamba.arrays import Array, array_namespace, from_host, on_host, to_host
+from minimamba.arrays import Array, array_namespace, check_indices, from_host, on_host, to_host
 from minimamba.kernels.launch import dispatch
-from minimamba.ops._checks import check_shapes
-from minimamba.ops._positions import check_positions, seen, until
+from minimamba.ops._checks import check_floating, check_shapes
+from minimamba.ops._positions import seen, until
 from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
 
 AXES = {
@@ -25,6 +25,7 @@ class SelectiveLastCache(NamedTuple):
     C: Array  # (b, n)
     D: Array | None  # (e,)
     z: Array | None  # (b, e)
+    delta_bias: Array | None  # (e,)
     last: Array  # (b,)
     step: Array  # (b, l, e), delta after bias and softplus, zero after `last`
     step_cache: object  # of softplus, or None
@@ -36,7 +37,7 @@ class SelectiveLastCache(NamedTuple):
 
 
 class SelectiveLastGrads(NamedTuple):
-    """Gradients of `selective_scan_last`, one field an input."""
+    """Gradients of the inputs of `selective_scan_last`; None where the input was None."""
 
     u: Array  # (b, l, e)
     delta: Array  # (b, l, e)
@@ -60,7 +61,8 @@ def selective_scan_last(
     Parameters
     ----------
     u, delta : array, shape (b, l, e)
-        Input and step size; what comes after `last` is not read.
+        Input and step size. What comes after `last` counts for nothing: delta is not read there,
+        u and B are multiplied by zero.
     A : array, shape (e, n)
         Diagonal of the continuous state matrix.
     B : array, shape (b, l, n)
@@ -83,8 +85,9 @@ def selective_scan_last(
 
     Raises
     ------
-    ValueError
-        If a shape does not fit, or `last` leaves the sequence.
+    ValueError, TypeError
+        If a shape does not fit, `last` leaves the sequence or holds no integers, or a dtype is not
+        the floating one of the others.
 
     Notes
     -----
@@ -103,9 +106,10 @@ def selective_scan_last(
     >>> bool(np.isclose(y[0, 0], 1 + np.exp(-1) + np.exp(-2)))
     True
     """
-    arrays = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "last": last, "D": D, "z": z}
-    check_shapes({**arrays, "delta_bias": delta_bias}, AXES, sources=("u", "A"))
-    check_positions(last, u.shape[1])
+    given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias)
+    check_floating(given, kinds="fc")
+    check_shapes(given | dict(last=last), AXES, sources=("u", "A"))
+    check_indices("last", last, u.shape[1])
     kernel = dispatch("selective_scan_last", u, delta, A, B, C, D, z, delta_bias)
     if kernel is not None:
         return kernel(u, delta, A, B, C, last, D, z, delta_bias, delta_softplus)
@@ -121,7 +125,7 @@ def selective_scan_last(
         y = y + D * u[xp.arange(len(u)), last]
     gate, gate_cache = (None, None) if z is None else silu(z)
     cache = SelectiveLastCache(
-        u, A, B, C, D, z, last, step, step_cache, ahead, mix, y, gate, gate_cache
+        u, A, B, C, D, z, delta_bias, last, step, step_cache, ahead, mix, y, gate, gate_cache
     )
     return (y if z is None else y * gate), cache
 
@@ -150,7 +154,8 @@ def selective_scan_last_backward(dy, cache):
         du[rows, c.last] += dy * c.D
         dD = xp.einsum("be,be->e", dy, c.u[rows, c.last])
     dB, dC = dweight * c.C[:, None], xp.einsum("bln,bln->bn", dweight, c.B)
-    return SelectiveLastGrads(du, ddelta, dA, dB, dC, dD, dz, ddelta.sum((0, 1)))
+    dbias = None if c.delta_bias is None else ddelta.sum((0, 1))
+    return SelectiveLastGrads(du, ddelta, dA, dB, dC, dD, dz, dbias)
 
 
 def _mix(ahead, A, weight, last):
@@ -199,6 +204,8 @@ def _blocks(ahead, A, last):
     A block is as many positions as fit the work array. On a GPU no state is left out: finding out
     which takes a wait.
     """
+    if A.size == 0:
+        return
     row, time = to_host(seen(last, ahead.shape[1])).nonzero()
     if on_host(ahead):
         yield from _by_age(ahead, A, row, time)
@@ -213,7 +220,7 @@ def _by_age(ahead, A, row, time):
     """Yield blocks of like age, each without the states that nothing is left of.
 
     exp(S A) is at most exp(-age rate); the states behind the last one for which that reaches the
-    smallest normal number are left out.
+    smallest normal number are left out. A NaN falls below nothing: its states stay.
     """
     xp = array_namespace(ahead)
     age = ahead.real.min(-1)[row, time]
@@ -224,7 +231,7 @@ def _by_age(ahead, A, row, time):
     for start in range(0, len(order), size):
         block = order[start : start + size]
         youngest = xp.maximum(age[block[0]], 0)
-        alive = xp.nonzero(youngest * rate <= limit)[0]
+        alive = xp.nonzero(~(youngest * rate > limit))[0]
         yield (row[block], time[block]), slice(0, int(alive.max(initial=-1)) + 1)
 
 

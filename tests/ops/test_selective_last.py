@@ -79,6 +79,28 @@ def test_some_states_are_really_left_out(monkeypatch):
     assert min(widths) < 7 and max(widths) == 7
 
 
+@pytest.mark.parametrize("name, place", [("delta", (0, -1, 0)), ("A", (0, -1)), ("A", (0, 0))])
+def test_a_nan_is_seen_in_its_channel_and_in_no_other(monkeypatch, name, place):
+    arrays, last = draw(5, b=1, l=20)
+    last[:] = 19
+    monkeypatch.setattr(module, "BLOCK", 6)  # one position a block, so that much may be left out
+    clean, _, _ = both(arrays, last)
+    arrays[["u", "delta", "A"].index(name)][place] = np.nan
+    _, found, _ = both(arrays, last)
+    assert np.isnan(found[0, 0])
+    np.testing.assert_allclose(found[0, 1:], clean[0, 1:], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("sizes", [{"b": 0}, {"e": 0}, {"n": 0}])
+def test_empty_sizes_are_those_of_the_scan(sizes):
+    arrays, last = draw(0, **sizes)
+    expected, found, gradients = both(arrays, last)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
+    for name, (mine, full) in gradients(np.ones_like(found)).items():
+        # A bias added to delta, a skip and a gate: sums of b l products of numbers near 1.
+        np.testing.assert_allclose(mine, full, rtol=0, atol=1e-13, err_msg=name)
+
+
 def test_states_that_grow_are_never_left_out():
     arrays, last = draw(4, l=40)
     arrays[2] = 0.3 * np.abs(arrays[2])  # A > 0: what is old counts most
@@ -102,7 +124,7 @@ def test_options_that_are_not_given_have_no_gradient():
     (u, delta, A, B, C, *_), last = draw(6)
     y, cache = selective_scan_last(u, np.abs(delta), A, B, C[:, 0], last)
     grads = selective_scan_last_backward(np.ones_like(y), cache)
-    assert grads.D is None and grads.z is None
+    assert grads.D is None and grads.z is None and grads.delta_bias is None
 
 
 @pytest.mark.parametrize(
@@ -110,14 +132,17 @@ def test_options_that_are_not_given_have_no_gradient():
     [
         ({"B": np.zeros((4, 9, 5))}, r"B has shape \(4, 9, 5\)"),
         ({"C": np.zeros((4, 9, 2))}, r"C has shape \(4, 9, 2\)"),
-        ({"last": np.array([0, 1, 2, 9])}, r"last lies in \[0, 9\], expected \[0, 8\]"),
-        ({"last": np.array([-1, 1, 2, 3])}, r"last lies in \[-1, 3\], expected \[0, 8\]"),
+        ({"last": np.array([0, 1, 2, 9])}, r"last must lie in 0\.\.8, got values from 0 to 9"),
+        ({"last": np.array([-1, 1, 2, 3])}, r"last must lie in 0\.\.8, got values from -1 to 3"),
+        ({"last": np.zeros(4)}, "last must be integers, got dtype float64"),
+        ({"A": -np.ones((3, 2), np.float32)}, "A has dtype float32 while u has float64"),
+        ({"delta": np.ones((4, 9, 3)).tolist()}, "delta is a list, expected an array"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(change, message):
     (u, delta, A, B, C, *_), last = draw(0)
     inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C[:, 0], "last": last}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         selective_scan_last(**(inputs | change))
 
 
