@@ -134,7 +134,7 @@ def gpu_unavailable():
             return "CuPy finds no CUDA device: is an NVIDIA driver installed?"
         float((cupy.arange(2) + 1).sum())
     except Exception as error:  # CUDA, driver, NVRTC and loader errors share no other base class
-        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         if "nvrtc" in reason.lower():
             return f"CuPy finds no NVRTC, its compiler; {INSTALL} brings it ({reason})"
         return f"CuPy cannot run a kernel: {reason}"

@@ -195,5 +195,5 @@ def explain_failure(error):
         return sentence
     if type(error).__module__.split(".")[0] not in ("cupy", "cupy_backends", "cuda"):
         return None
-    first = (str(error) or "without a message").strip().splitlines()[0]
+    first = (str(error).strip() or "without a message").splitlines()[0]
     return f"the GPU or its driver failed ({type(error).__name__}: {first})"

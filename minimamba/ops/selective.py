@@ -174,9 +174,8 @@ def selective_scan_backward(dy, dh_last, cache):
     xp = array_namespace(dy)
     (b, l, e), n = x.u.shape, x.A.shape[1]
     grads = _empty_grads(xp, x)
-    carries = xp.zeros((b, n, e), dy.dtype)
-    if dh_last is not None:
-        carries[...] = xp.swapaxes(dh_last, 1, 2)
+    carries = xp.empty((b, n, e), dy.dtype)
+    carries[...] = 0 if dh_last is None else xp.swapaxes(dh_last, 1, 2)
     work = plans.allocate(xp, cache.plan, n, e, dy.dtype, adjoint=True)
     with overflow_is_inf(xp), short_buffers(xp):
         for row, span, border in reversed(plans.walk(b, l, cache.plan)):

@@ -107,6 +107,16 @@ def test_blocks_are_of_like_length_and_fit_the_cache(l, n, e):
     assert plan.span % plan.steps == 0
 
 
+@given(b=st.integers(1, 99), l=st.integers(1, 9000), n=st.integers(1, 64), e=st.integers(1, 300))
+@settings(max_examples=60)
+def test_a_block_and_a_piece_are_as_large_as_they_may_be(b, l, n, e):
+    rows, span, steps = plans.plan(b, l, n, e, 8)
+    assert rows == b or (rows + 1) * n * e * 8 > plans.SLAB_BYTES
+    assert (span + steps) * rows * e * 8 > plans.PIECE_BYTES
+    count = len(plans.pieces(l, steps))
+    assert count == 1 or -(-l // (count - 1)) * rows * n * e * 8 > plans.BLOCK_BYTES
+
+
 def test_the_work_arrays_of_a_block_have_room_for_it():
     work = plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, np.float64, adjoint=True)
     assert [x.size for x in (work.a, work.h, work.g, work.slab)] == [315, 378, 315, 63]
