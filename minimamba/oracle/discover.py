@@ -1,9 +1,12 @@
 """What a callable can do: declared by its author, or found out one capability at a time."""
 
+import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
+from .sizes import KINDS
 from .target import DidNotRun
 
 FEATURES = {
@@ -14,6 +17,22 @@ FEATURES = {
     "mamba_lm": ("weights",),
     "echo": ("weights",),
 }
+
+LOST = "Casting (complex values to|from complex to) real"  # the warning of NumPy, PyTorch, JAX
+
+
+def capabilities_of(contract):
+    """Return the names of all that a callable of this operation may be declared to do.
+
+    Examples
+    --------
+    >>> from minimamba.oracle.spec import CONTRACTS
+    >>> sorted(capabilities_of(CONTRACTS["spectral_filter"]))
+    ['gradients', 'long', 'no rows', 'no steps', 'wide']
+    """
+    names = {k for k, v in contract.inputs.items() if v.optional} | {*contract.flags, "gradients"}
+    names |= {*FEATURES.get(contract.name, ()), *KINDS}
+    return names | ({"state_gradient"} if contract.state else set())
 
 
 def discover(target, dtype, declared, draw, skipped):
@@ -37,7 +56,7 @@ def discover(target, dtype, declared, draw, skipped):
     Raises
     ------
     DidNotRun
-        If not even the plainest case runs.
+        If not even the plainest case runs, or what is declared cannot be had.
     """
     contract = target.contract
     always = {k for k in target.names if k.startswith("always ")}
@@ -63,7 +82,10 @@ def _lacks(target, dtype, declared, draw, name, always):
         and not (name in declared or (len(needs) > 1 and needs <= declared))
     ):
         return "not declared"
-    if not all(target.takes(k) for k in needs or {name} & set(contract.flags)):
+    absent = [k for k in needs or {name} & set(contract.flags) if not target.takes(k)]
+    if absent and declared is not None:
+        raise DidNotRun(f"was declared to take {absent[0]}, which is not an argument")
+    if absent:
         return "not an argument"
     if name == "complex" and dtype not in ("float32", "float64"):
         return f"complex numbers have no {dtype}"
@@ -73,9 +95,33 @@ def _lacks(target, dtype, declared, draw, name, always):
     try:
         if name == "weights" and _deaf(target, case):
             return "it does not compute with the weights it is called with"
-        target.run(case, gradients=False)
+        with _strict_casts(target.frame):
+            result = target.run(case, gradients=False)
     except DidNotRun as error:
         return f"it {error}"
+    return _not_real(case, result) if name == "complex" else None
+
+
+@contextmanager
+def _strict_casts(frame):
+    """Make an error of a cast that loses an imaginary part: it was not made for complex numbers."""
+    torch = getattr(frame, "torch", None)
+    quiet = torch is not None and not torch.is_warn_always_enabled()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", LOST)
+        try:
+            if quiet:
+                torch.set_warn_always(True)  # it warns once a process, perhaps already
+            yield
+        finally:
+            if quiet:
+                torch.set_warn_always(False)
+
+
+def _not_real(case, result):
+    first, output = next(iter(case.inputs)), next(iter(case.contract.outputs))
+    if case.inputs[first].dtype.kind == "f" and result.dtypes[output].startswith("complex"):
+        return f"it returns {result.dtypes[output]} for real {first}"
     return None
 
 
@@ -90,7 +136,9 @@ def _deaf(target, case):
 def _gradients(target, declared, draw, always, skipped):
     have = set()
     if not target.differentiates:
-        skipped["gradients"] = f"{target.frame.name} has none; pass backward="
+        if declared and {"gradients", "state_gradient"} & declared:
+            raise DidNotRun("was declared to have gradients, and has none; pass a backward")
+        skipped["gradients"] = f"{target.frame.name} has none; pass a backward"
         return have
     for name in ("gradients", "state_gradient"):
         if name == "state_gradient" and not target.contract.state:
@@ -107,6 +155,8 @@ def _gradients(target, declared, draw, always, skipped):
                 raise DidNotRun("gives no gradient there")
             have.add(name)
         except DidNotRun as error:
+            if declared is not None:
+                raise DidNotRun(f"was declared to have {name}, but {error}") from error
             skipped[name] = f"it {error}"
             break
     return have

@@ -31,17 +31,17 @@ def in_words(repeats):
     Examples
     --------
     >>> in_words([Repeat("out", "float32", 9), Repeat("dA", "float32", 9, 2)])[1]
-    'float32: dA gave other bits in 2 of 9 second runs (no failure: sums by atomics do that)'
+    'float32: dA gave other bits in 2 of 9 repeated runs (no failure: sums by atomics do that)'
     """
     lines = []
     for dtype in dict.fromkeys(r.dtype for r in repeats):
         same = [r for r in repeats if r.dtype == dtype and not r.different]
         if same:
             names, runs = ", ".join(r.output for r in same), min(r.runs for r in same)
-            lines.append(f"{dtype}: the same bits in {runs} second runs: {names}")
+            lines.append(f"{dtype}: the same bits in {runs} repeated runs: {names}")
     why = "no failure: sums by atomics do that"
     lines += [
-        f"{r.dtype}: {r.output} gave other bits in {r.different} of {r.runs} second runs ({why})"
+        f"{r.dtype}: {r.output} gave other bits in {r.different} of {r.runs} repeated runs ({why})"
         for r in repeats
         if r.different
     ]

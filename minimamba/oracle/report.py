@@ -4,6 +4,7 @@ import io
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 from rich.console import Console
@@ -90,29 +91,30 @@ class Report:
     def print(self, console=None):
         """Print table, skipped capabilities, failures and verdict on a rich console."""
         console = console or Console(width=max(Console().width, 108))
+        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
         if self.rows:
             console.print(_table(self))
         for line in in_words(self.repeats):
-            console.print(f"repeats  {line}", markup=False, highlight=False)
+            say(f"repeats  {line}")
         for name, why in self.skipped.items():
-            console.print(f"skipped  {name}: {why}", markup=False, highlight=False)
+            say(f"skipped  {name}: {why}")
         for note in self.notes:
-            console.print(f"note     {note}", markup=False, highlight=False)
+            say(f"note     {note}")
         for f in self.failures:
-            text = f"WRONG    [{f.check}] {f.sentence} ({f.dtype}, {words(f.sizes)})"
-            console.print(text, markup=False, highlight=False)
+            say(f"WRONG    [{f.check}] {f.sentence} ({f.dtype}, {words(f.sizes)})")
             if f.drawn and f.drawn != f"{f.sentence} ({words(f.sizes)})":
-                console.print(f"    as drawn: {f.drawn}", markup=False, highlight=False)
+                say(f"    as drawn: {f.drawn}")
             if f.code:
-                console.print(f.code, markup=False, highlight=False, soft_wrap=True)
-        console.print(self.verdict(), markup=False, highlight=False)
+                say(f.code)
+        say(self.verdict())
 
     def verdict(self):
         if self.error:
             return f"{self.target} could not be run: {self.error}"
         what = f"{self.target} as {self.op}, {self.seconds:.1f} s"
         if self.failures:
-            return f"WRONG: {what}: {len(self.failures)} kinds of failure"
+            n = len(self.failures)
+            return f"WRONG: {what}: {n} kind{'s' * (n > 1)} of failure"
         return f"RIGHT: {what}: every error within its tolerance"
 
 

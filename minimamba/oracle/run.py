@@ -12,10 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 import numpy as np
 
 from minimamba.errors import InputError
+from minimamba.trees import write_atomically
 
 from .frameworks import FRAMEWORKS
 from .report import save_heat_map
@@ -24,28 +26,30 @@ from .verdict import check
 
 RIGHT, WRONG, COULD_NOT = 0, 1, 2
 LISTS = ("dtypes", "capabilities")
+VERDICT = ".verdict"  # beside the job's file: the exit code, once there is one
 GRACE = 60.0  # seconds for imports, shrinking and the call that is running when the time is up
 
 
 def add_arguments(parser):
     """Add the options of `minimamba oracle` to an argparse parser."""
-    add = parser.add_argument
+    add = partial(parser.add_argument, default=argparse.SUPPRESS)
     add("target", help="PACKAGE.MODULE:FUNCTION")
-    add("--op", default="selective_scan", choices=sorted(CONTRACTS), help="what it computes")
-    add("--layout", default="bdl", choices=["bdl", "bld"], help="bdl is mamba_ssm's")
-    add("--framework", default="auto", choices=["auto", *FRAMEWORKS])
-    add("--dtypes", default="float32", help="comma separated")
-    add("--capabilities", help="comma separated; what it must support (default: find out)")
-    add("--backward", help="PACKAGE.MODULE:FUNCTION giving the gradients")
+    add("--op", choices=sorted(CONTRACTS), help="what it computes (selective_scan)")
+    add("--layout", choices=["bdl", "bld"], help="bdl, mamba_ssm's, or bld (bdl)")
+    add("--framework", choices=["auto", *FRAMEWORKS], help="whose arrays it takes (auto)")
+    add("--dtypes", help="comma separated, of float32, float64, float16, bfloat16 (float32)")
     add(
-        "--weights",
-        help="checkpoint whose names and shapes a block or model has (.npz, .safetensors)",
+        "--capabilities",
+        help="comma separated; what it must support, '' for no option (default: find out)",
     )
+    add("--backward", help="PACKAGE.MODULE:FUNCTION giving the gradients")
+    about = "checkpoint whose names and shapes a block or model has (.npz, .safetensors)"
+    add("--weights", help=about)
     add("--grade", help="laxest arithmetic that passes, such as 'fast math'")
-    add("--seed", type=int, default=0)
-    add("--cases", type=int, default=None, help="cases for each dtype")
-    add("--budget", type=float, default=None, help="seconds (30, or 300 with --deep)")
-    add("--limit", type=float, default=None, help="seconds one call may take (30)")
+    add("--seed", type=int, help="same seed, same cases (0)")
+    add("--cases", type=int, help="cases for each dtype, at most (4000)")
+    add("--budget", type=float, help="seconds (30, or 300 with --deep)")
+    add("--limit", type=float, help="seconds one call may take (30)")
     add("--deep", action="store_true", help="ten times as long, half of it on 127 to 2049 steps")
     add("--json", dest="json_path", help="write the report there")
     add("--heat", help="write a picture of the error of the failing case there (PNG)")
@@ -80,31 +84,51 @@ def run_target(
     """
     if isinstance(target, argparse.Namespace):
         return run_target(**known(target))
-    budget = budget or (300.0 if deep else 30.0)
+    budget = (300.0 if deep else 30.0) if budget is None else budget
     job = {k: v for k, v in locals().items() if v is not None}
+    for option, path in (("--json", json_path), ("--heat", heat)):
+        if path and not os.path.isdir(os.path.dirname(path) or "."):
+            return _failed(target, f"{option}: there is no folder {os.path.dirname(path)}", {})
     sys.stdout.flush()
+    job |= {k: _list(job[k]) for k in LISTS if k in job}
+    verdict, status = _in_a_process(job, min(max(budget, 0), 1e6) + GRACE)
+    if status is None:
+        return _failed(target, f"no answer after {budget + GRACE:g} s, it was ended", job)
+    if verdict is None:
+        how = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
+        return _failed(target, f"the process {how} before there was a verdict", job)
+    return verdict
+
+
+def _in_a_process(job, seconds):
+    """Return the verdict that a child process left in a file, and its status; None for neither.
+
+    The status alone says nothing: a target may end the process itself, with a 0.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "job.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(job | {k: _list(job[k]) for k in LISTS if k in job}, file)
+            json.dump(job, file)
         path_of = os.pathsep.join([os.getcwd(), *(p for p in sys.path if p)])
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "minimamba.oracle.run", path],
                 env={**os.environ, "PYTHONPATH": path_of},
-                timeout=budget + GRACE,
+                timeout=seconds,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return _failed(target, f"no answer after {budget + GRACE:g} s, it was ended", job)
-    if done.returncode < 0:
-        return _failed(target, f"the process died of signal {-done.returncode}", job)
-    return done.returncode
+            return None, None
+        if not os.path.exists(path + VERDICT):
+            return None, done.returncode
+        with open(path + VERDICT, encoding="utf-8") as file:
+            return int(file.read()), done.returncode
 
 
 def _list(names):
     """Return a list of names, from a sequence or from words with commas between."""
-    return names.split(",") if isinstance(names, str) and "," in names else names
+    names = names.split(",") if isinstance(names, str) else names
+    return [n.strip() for n in names if n.strip()]
 
 
 def _failed(target, why, job):
@@ -162,14 +186,10 @@ def read_weights(path):
 
 
 def _write(report, path):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(report.to_json() + "\n")
+    write_atomically(path, (report.to_json() + "\n").encode())
 
 
 def _judge(target, json_path=None, heat=None, dtypes=("float32",), **job):
-    dtypes = [dtypes] if isinstance(dtypes, str) else dtypes
-    if isinstance(job.get("capabilities"), str):
-        job["capabilities"] = [job["capabilities"]]
     job.setdefault("cases", 4000)  # the time is up before
     try:
         if "weights" in job:
@@ -184,16 +204,20 @@ def _judge(target, json_path=None, heat=None, dtypes=("float32",), **job):
     report.print()
     if json_path:
         _write(report, json_path)
-    if heat and save_heat_map(report, heat):
-        print(f"heat map: {heat}")
+    if heat:
+        drawn = save_heat_map(report, heat)
+        print(f"heat map: {heat}" if drawn else "heat map: nothing to draw, nothing was off")
     return report.exit_code
 
 
 def main(argv=None):
     """Run one job file; the child process's side of `run_target`."""
-    with open((argv or sys.argv[1:])[0], encoding="utf-8") as file:
+    path = (argv or sys.argv[1:])[0]
+    with open(path, encoding="utf-8") as file:
         job = json.load(file)
     code = _judge(**job)
+    with open(path + VERDICT, "w", encoding="utf-8") as file:
+        file.write(str(code))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a thread that hangs inside the target must not keep the process

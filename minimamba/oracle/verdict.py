@@ -1,11 +1,12 @@
 """`check`: draw cases, run the target, judge it, and shrink what fails."""
 
+import math
 import time
 
 from .cases import draw
 from .cases_model import small_weights
 from .checks import CHECKS
-from .discover import discover
+from .discover import capabilities_of, discover
 from .judge import accepted, grades
 from .paste import code
 from .repeats import repeat
@@ -48,7 +49,8 @@ def check(
     dtypes : sequence of str
         Any of float32, float64, float16, bfloat16.
     capabilities : set of str, optional
-        What it supports; found out by trying if left out. What is declared must work.
+        What it supports, by the names that `discover.capabilities_of` returns; found out by trying
+        if left out. What is declared must work.
     backward : callable, optional
         backward(dout, dlast_state, cache) -> gradients by name, where there is no autograd.
     budget : float
@@ -77,11 +79,13 @@ def check(
     True
     """
     target = Target(fn, op, layout, framework, backward, limit)
+    for dtype in dtypes:
+        accepted(dtype, grade)  # a wrong name is said before anything runs
+    _refuse(target.contract, capabilities, seed, cases=cases, budget=budget, limit=limit)
     name = getattr(fn, "__name__", type(fn).__name__)
     report = Report(name, op, layout, target.frame.name)
     started = time.monotonic()
     for i, dtype in enumerate(dtypes):
-        accepted(dtype, grade)  # a wrong name is said before anything runs
         share = (started + budget - time.monotonic()) / (len(dtypes) - i)
         try:
             run = _Run(target, report, dtype, grade, capabilities, weights)
@@ -91,6 +95,18 @@ def check(
             break
     report.seconds = time.monotonic() - started
     return report
+
+
+def _refuse(contract, capabilities, seed, **positive):
+    """Raise a sentence for a capability that the operation has not, or a number out of range."""
+    for name in sorted(set(capabilities or ()) - capabilities_of(contract)):
+        words = ", ".join(sorted(capabilities_of(contract)))
+        raise ValueError(f"capabilities of {contract.name} are {words}; got {name!r}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, got {seed}")
+    for name, x in positive.items():
+        if not 0 < x < math.inf:
+            raise ValueError(f"{name} must be more than 0, got {x:g}")
 
 
 class _Run:
@@ -104,8 +120,8 @@ class _Run:
         weights = weights or (small_weights(op.name) if op.mapping else {})
         self.like = {"like": weights} if weights else {}
         self.found = {}
-        self.declared, self.repeats = declared, {}
-        found = discover(target, dtype, declared, self._draw, report.skipped)
+        self.declared, self.repeats = None if declared is None else set(declared), {}
+        found = discover(target, dtype, self.declared, self._draw, report.skipped)
         self.capabilities = found | set(KINDS)
 
     def _draw(self, seed, capabilities, deep=False):

@@ -70,6 +70,54 @@ def test_a_block_that_does_not_listen_to_its_weights_is_tried_with_its_own_only(
     assert "does not compute with the weights" in report.skipped["weights"]
 
 
+def in_torch(torch, cast):
+    def scan(u, delta, A, B, C):
+        h, out = 0, []
+        for t in range(u.shape[2]):
+            drive = (delta[..., t] * u[..., t])[..., None] * B[:, None, :, t]
+            h = torch.exp(delta[..., t, None] * A) * h + drive
+            out.append((h * C[:, None, :, t]).sum(2))
+        return cast(torch.stack(out, 2)) if out else u
+
+    return scan
+
+
+def test_who_loses_the_imaginary_part_was_not_made_for_complex_numbers():
+    report = judge(examples.real_only)
+    assert report.passed, str(report)
+    assert "Casting complex values to real" in report.skipped["complex"]
+    assert judge(examples.real_only, capabilities={"complex"}).exit_code == 1
+
+
+@pytest.mark.parametrize("cast, said", [("real", "Casting"), ("none", "returns complex64")])
+def test_so_in_torch_which_warns_once_a_process(cast, said):
+    torch = pytest.importorskip("torch")
+    casts = {"real": lambda x: x.to(torch.float32), "none": lambda x: x}
+    before = torch.is_warn_always_enabled()
+    for _ in range(2):
+        report = oracle.check(in_torch(torch, casts[cast]), framework="torch", cases=12, budget=9.0)
+        assert report.passed, str(report)
+        assert said in report.skipped["complex"]
+    assert torch.is_warn_always_enabled() == before
+
+
+@pytest.mark.parametrize("name", ["z", "gradients", "state_gradient"])
+def test_what_is_declared_and_cannot_be_had_is_no_pass(name):
+    report = judge(examples.real_only, capabilities={name}, cases=3)
+    assert report.exit_code == 2 and "was declared to" in report.error
+
+
+def test_a_declared_gradient_that_raises_is_no_pass():
+    def backward(dout, dlast_state, cache):
+        raise RuntimeError("not written yet")
+
+    report = judge(examples.good, capabilities={"gradients"}, backward=backward, cases=3)
+    assert report.exit_code == 2 and "but raised RuntimeError: not written yet" in report.error
+    assert (
+        "not written yet" in judge(examples.good, backward=backward, cases=3).skipped["gradients"]
+    )
+
+
 def test_every_unusual_size_turns_up_and_deep_cases_reach_the_longest():
     kinds = {draw("selective_scan", (0, i), "float32", set(KINDS)).kind for i in range(300)}
     assert kinds == {"", *CHANCES}

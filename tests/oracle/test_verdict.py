@@ -10,7 +10,7 @@ import pytest
 
 from minimamba import oracle
 from minimamba.oracle.report import save_heat_map
-from minimamba.oracle.run import COULD_NOT, RIGHT, WRONG, from_command_line
+from minimamba.oracle.run import COULD_NOT, RIGHT, WRONG, from_command_line, run_target
 
 from . import examples
 
@@ -153,15 +153,25 @@ def test_less_precision_than_promised_is_wrong_and_the_grade_says_how_much_there
     assert row.roundoff > 2.0**-12  # eight bits, judged against twenty-four
 
 
+def never_called(u, delta, A, B, C):
+    raise AssertionError("an argument of check is refused before anything runs")
+
+
 def test_bad_arguments_of_check_are_refused_in_a_sentence():
     for more, word in (
         ({"layout": "ldb"}, "layout"),
         ({"op": "scan"}, "op"),
         ({"grade": "sloppy"}, "grade"),
         ({"dtypes": ("int8",)}, "dtype"),
+        ({"dtypes": ("float32", "bfloat16"), "grade": "fast math"}, "grade"),
+        ({"capabilities": {"gropus"}}, "got 'gropus'"),
+        ({"cases": 0}, "cases must be more than 0, got 0"),
+        ({"budget": -1.0}, "budget must be more than 0, got -1"),
+        ({"limit": 0.0}, "limit must be more than 0"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
     ):
         with pytest.raises(ValueError, match=word):
-            judge(examples.good, **more)
+            judge(never_called, **more)
     with pytest.raises(TypeError, match="callable"):
         judge(3)
 
@@ -180,7 +190,13 @@ def test_the_heat_map_is_a_picture(tmp_path, wrong):
 
 @pytest.mark.parametrize(
     "name, expected",
-    [("good", RIGHT), ("wrong_group_order", WRONG), ("dies", COULD_NOT), ("absent", COULD_NOT)],
+    [
+        ("good", RIGHT),
+        ("wrong_group_order", WRONG),
+        ("dies", COULD_NOT),
+        ("leaves", COULD_NOT),
+        ("absent", COULD_NOT),
+    ],
 )
 def test_the_command_line_exits_with_the_verdict(name, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
@@ -198,6 +214,23 @@ def test_the_command_line_exits_with_the_verdict(name, expected, tmp_path, monke
     report = json.loads(path.read_text())
     conforms(report, json.loads(SCHEMA.read_text()))
     assert report["exit_code"] == expected
+
+
+def test_words_of_the_command_line_are_lists_whether_one_or_many(monkeypatch, capfd):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    target, few = "tests.oracle.examples:real_only", {"cases": 2, "budget": 5.0}
+    assert run_target(target, capabilities="D", dtypes="float32, float64", **few) == RIGHT
+    assert "float64" in capfd.readouterr().out
+    assert run_target(target, capabilities="", **few) == RIGHT
+    assert "skipped  D: not declared" in capfd.readouterr().out
+    assert run_target(target, capabilities="D,z", **few) == COULD_NOT
+    assert "declared to take z, which is not an argument" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["json_path", "heat"])
+def test_a_folder_that_is_not_there_is_said_before_anything_runs(option, capsys):
+    assert run_target("no.module:named", **{option: "nowhere/report"}) == COULD_NOT
+    assert "there is no folder nowhere" in capsys.readouterr().err
 
 
 def test_a_process_that_cannot_be_stopped_from_inside_is_ended(tmp_path):
