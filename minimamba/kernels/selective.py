@@ -103,6 +103,8 @@ def backward(dy, dh_last, cache):
 
 def _backward(dy, dh_last, cache):
     check_types("u", cache.inputs.u, dy=dy)
+    if dy.size == 0:
+        return _nothing_backward(dh_last, cache)
     if not isinstance(cache, WideCache):
         return SelectiveScanGrads(*narrow.backward(dy, dh_last, cache))
     x, wide = cache.inputs, _float32(cache.inputs)
@@ -152,3 +154,12 @@ def _nothing(x, h0):
     xp, (b, _, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
     h_last = xp.zeros((b, e, n), np.float32) if h0 is None else h0.copy()
     return xp.empty_like(x.u), h_last, narrow.KernelCache(x, h0, xp.empty((b, 0, n, e), "float32"))
+
+
+def _nothing_backward(dh_last, cache):
+    """Return the gradients of empty sequences: that of the state passes through."""
+    x, h0, _ = cache
+    xp = array_namespace(x.u)
+    zeros = (None if v is None else xp.zeros_like(v) for v in (*x[:8], h0))
+    grads = SelectiveScanGrads(*zeros)
+    return grads if h0 is None or dh_last is None else grads._replace(h0=dh_last.copy())

@@ -96,3 +96,11 @@ def test_a_python_integer_is_refused():
 def test_an_error_in_the_code_names_its_line():
     with pytest.raises(RuntimeError, match=r"kernel\.cu:2"):
         Emulator()('extern "C" __global__ void k(float *x) {\n x[0] = y; }')
+
+
+def test_a_grid_of_no_blocks_is_refused_as_the_driver_does():
+    kernel = Emulator()("__global__ void idle(int n) {}", ()).get_function("idle")
+    kernel((1,), (32,), (np.int32(1),))
+    for grid, block in (((0,), (32,)), ((1, 0), (32,)), ((1,), (0,))):
+        with pytest.raises(LaunchError, match="idle: invalid argument, a grid or block of"):
+            kernel(grid, block, (np.int32(1),))

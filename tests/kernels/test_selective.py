@@ -167,6 +167,22 @@ def test_empty_sequences_pass_the_state_through():
     assert np.array_equal(grads.h0, dh_last) and not grads.A.any()
 
 
+@pytest.mark.parametrize("sizes", [(0, 5, 3, 3), (2, 0, 3, 3), (2, 5, 0, 3), (0, 5, 3, 70)])
+@pytest.mark.parametrize("given", [True, False])
+def test_where_there_is_nothing_no_grid_of_no_blocks_is_launched(sizes, given):
+    x, h0, dy, dh_last = selective_problem(*sizes)
+    if not given:
+        x, h0, dh_last = x._replace(D=None, z=None, delta_bias=None), None, None
+    with using(loader=Emulator()):
+        y, h_last, cache = selective.forward(x, h0)
+        grads = selective.backward(dy, dh_last, cache)
+    *outputs, wanted_grads = selective_answer(x, h0, dy, dh_last)
+    pairs = zip((y, h_last, *grads), (*outputs, *wanted_grads), strict=True)
+    for mine, wanted in pairs:
+        assert (mine is None) == (wanted is None)
+        assert mine is None or (mine.dtype == np.float32 and np.array_equal(mine, wanted))
+
+
 def test_an_unknown_type_is_refused_in_one_sentence():
     x, h0, _, _ = selective_problem(1, 2, 3, 4)
     with pytest.raises(TypeError, match="u has dtype float64, the kernel takes float32"):

@@ -119,7 +119,7 @@ class Module:
     def get_function(self, name):
         """Return the kernel `name` as a callable of (grid, block, args)."""
         run = self._call if self.emulator.sanitize is None else self._run_program
-        return lambda grid, block, args: run(name, _three(grid), _three(block), args)
+        return lambda grid, block, args: run(name, _sizes(name, grid), _sizes(name, block), args)
 
     def _call(self, name, grid, block, args):
         declared = self.library.emu_signature(name.encode())
@@ -167,8 +167,12 @@ def check_arguments(name, declared, args):
             raise TypeError(f"{name}: argument {i} is {a.dtype}, the kernel declares {want}")
 
 
-def _three(sizes):
-    return (*sizes, 1, 1)[:3]
+def _sizes(name, given):
+    """Return the three sizes of a grid or a block; the driver refuses one of 0."""
+    sizes = (*given, 1, 1)[:3]
+    if min(sizes) < 1:
+        raise LaunchError(f"{name}: invalid argument, a grid or block of {sizes}")
+    return sizes
 
 
 def _value(a):
