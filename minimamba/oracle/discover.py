@@ -30,9 +30,14 @@ def capabilities_of(contract):
     >>> sorted(capabilities_of(CONTRACTS["spectral_filter"]))
     ['gradients', 'long', 'no rows', 'no steps', 'wide']
     """
-    names = {k for k, v in contract.inputs.items() if v.optional} | {*contract.flags, "gradients"}
-    names |= {*FEATURES.get(contract.name, ()), *KINDS}
+    names = {*_options(contract), "gradients", *KINDS}
     return names | ({"state_gradient"} if contract.state else set())
+
+
+def _options(contract):
+    """Return what is tried one by one; the parameters of a model come with its weights."""
+    optional = [k for k, v in contract.inputs.items() if v.optional and not contract.mapping]
+    return [*optional, *contract.flags, *FEATURES.get(contract.name, ())]
 
 
 def discover(target, dtype, declared, draw, skipped):
@@ -61,8 +66,7 @@ def discover(target, dtype, declared, draw, skipped):
     contract = target.contract
     always = {k for k in target.names if k.startswith("always ")}
     plain, have = target.run(draw((0, 0), always), gradients=False), set(always)
-    optional = [k for k, v in contract.inputs.items() if v.optional]
-    for name in (*optional, *contract.flags, *FEATURES.get(contract.name, ())):
+    for name in _options(contract):
         why = _lacks(target, dtype, declared, draw, name, always)
         if why is None:
             have.add(name)

@@ -9,6 +9,7 @@ a multiple of 64.
 
 import os
 import struct
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from minimamba.errors import InputError
 from . import bound, truth
 from .arithmetic import plain
 from .cases import draw
+from .discover import capabilities_of
+from .spec import CONTRACTS
 
 MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
 OPTIONS = "D z delta_bias initial_state delta_softplus bias initial_states activation h0"
@@ -58,6 +61,12 @@ def write_case(
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype must be float32 or float64, got {dtype!r}")
+    ops = [k for k, contract in CONTRACTS.items() if not contract.mapping]
+    if op not in ops:
+        raise InputError(f"op must be one of {', '.join(ops)}, got {op!r}")
+    wanted = {c.removeprefix("always ") for c in capabilities}
+    for name in sorted(wanted - capabilities_of(CONTRACTS[op]) - EVERYTHING):
+        raise InputError(f"capabilities: {op} has no {name!r}")
     case = draw(op, (seed, 0), dtype, capabilities)
     res = truth.exact(case.contract.program, **case.arguments())
     between = intermediates(case) if op == "selective_scan" else {}
@@ -135,27 +144,53 @@ def read_flat(path):
     InputError
         If the file is not one of `write_flat`.
     """
-    with open(path, "rb") as file:
-        data = file.read()
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     if data[:8] != MAGIC or len(data) < 16:
         raise InputError(f"{path} is not a case: it does not start with {MAGIC.decode()}")
     arrays = {}
     for i in range(struct.unpack_from("<q", data, 8)[0]):
-        name, kind, rank, *rest = ENTRY.unpack_from(data, 16 + i * ENTRY.size)
-        start, size = rest[4:]
-        if start + size > len(data):
-            raise InputError(f"{path} is cut off: {len(data)} bytes, {start + size} expected")
-        x = np.frombuffer(data[start : start + size], kind.rstrip(b"\0").decode())
-        arrays[name.rstrip(b"\0").decode()] = x.reshape(rest[:rank])
+        try:
+            name, x = _entry(data, i)
+        except (struct.error, TypeError, UnicodeDecodeError, ValueError) as error:
+            raise InputError(f"{path}, entry {i}: {error}") from error
+        arrays[name] = x
     return arrays
+
+
+def _entry(data, i):
+    """Return name and array of the i-th entry of a flat file."""
+    name, kind, rank, *rest = ENTRY.unpack_from(data, 16 + i * ENTRY.size)
+    start, size = rest[4:]
+    if start + size > len(data):
+        raise ValueError(f"cut off: the file has {len(data)} bytes, {start + size} expected")
+    x = np.frombuffer(data[start : start + size], kind.split(b"\0")[0].decode())
+    return name.split(b"\0")[0].decode(), x.reshape(rest[:rank])
 
 
 def read_case(path):
     """Return the arrays of a case written as .npz or .bin."""
     if os.fspath(path).endswith(".npz"):
-        with np.load(path, allow_pickle=False) as data:
-            return dict(data)
+        return read_npz(path)
     return read_flat(path)
+
+
+def read_npz(path):
+    """Return the arrays of an .npz, by name.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is something else, cut off, or holds pickles.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
+            return dict(data)
+    except (OSError, TypeError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(f"cannot read {path} as .npz: {error}") from error
 
 
 def compare(arrays, path):

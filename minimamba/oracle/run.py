@@ -19,6 +19,7 @@ import numpy as np
 from minimamba.errors import InputError
 from minimamba.trees import write_atomically
 
+from .exchange import read_npz
 from .frameworks import FRAMEWORKS
 from .report import save_heat_map
 from .spec import CONTRACTS
@@ -175,13 +176,11 @@ def read_weights(path):
     from safetensors.numpy import load_file
 
     try:
-        if path.endswith(".npz"):
-            with np.load(path, allow_pickle=False) as data:
-                found = dict(data)
-        else:
-            found = load_file(path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"weights: cannot read {path} as .npz or .safetensors: {error}") from error
+        found = read_npz(path) if path.endswith(".npz") else load_file(path)
+    except InputError as error:
+        raise InputError(f"weights: {error}") from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"weights: cannot read {path} as .safetensors: {error}") from error
     return {k: x.astype(np.float64) for k, x in found.items()}
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from minimamba import oracle
 from minimamba.oracle.cases import draw
+from minimamba.oracle.repeats import repeat
 from minimamba.oracle.sizes import CHANCES, KINDS, LONG
+from minimamba.oracle.target import Target
 
 from . import examples
 from .mutants.kill import RIGHT, weights
@@ -57,6 +59,25 @@ def test_other_bits_the_second_time_are_told_and_are_no_failure():
     assert found["out"].runs == found["last_state"].runs >= 3
     assert "repeats  float32: out gave other bits in" in str(report)
     assert report.to_dict()["repeats"][0]["output"] in ("out", "last_state")
+
+
+def test_other_bits_of_a_gradient_are_told_too():
+    rng = np.random.default_rng(0)
+
+    def conv(x, weight):
+        out, _, cache = RIGHT.causal_conv1d(x, weight)
+        return out, cache
+
+    def restless(dout, dstates, cache):
+        grads = RIGHT.causal_conv1d_backward(dout, None, cache)
+        up = np.nextafter(grads["weight"], np.float32(0))
+        return grads | {"weight": np.where(rng.random(up.shape) < 0.5, up, grads["weight"])}
+
+    target, found = Target(conv, "causal_conv1d", framework="numpy", backward=restless), {}
+    for i in range(4):
+        repeat(target, draw("causal_conv1d", (0, i), "float32", {"gradients"}), found)
+    assert {name for name, r in found.items() if r.different} == {"dweight"}
+    assert found["dweight"].runs == found["dx"].runs == 4
 
 
 def test_a_block_that_does_not_listen_to_its_weights_is_tried_with_its_own_only():

@@ -1,5 +1,6 @@
 """Cases on disk: what is written comes back, and is judged as `check` would."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from minimamba import oracle
 from minimamba.errors import InputError
-from minimamba.oracle.exchange import MAGIC, read_flat
+from minimamba.oracle.exchange import ENTRY, MAGIC, read_flat
 
 from .examples import good
 
@@ -79,8 +80,43 @@ def test_strangers_are_refused_in_a_sentence(case, tmp_path):
     stranger.write_bytes(Path(f"{path}.bin").read_bytes()[:-64])
     with pytest.raises(InputError, match="cut off"):
         read_flat(stranger)
-    with pytest.raises(InputError, match="dtype"):
-        oracle.write_case(tmp_path / "case", dtype="float16")
+    for suffix in ("bin", "npz"):
+        with pytest.raises(InputError, match="cannot read"):
+            oracle.compare({}, tmp_path / f"absent.{suffix}")
+    stranger = tmp_path / "cut.npz"
+    stranger.write_bytes(Path(f"{path}.npz").read_bytes()[:-64])
+    with pytest.raises(InputError, match="cannot read"):
+        oracle.compare({}, stranger)
+
+
+@pytest.mark.parametrize(
+    "entry, said",
+    [
+        ((b"out", b"f32", 1, 2, 0, 0, 0, 192, 8), "f32"),
+        ((b"out", b"float32", 1, 3, 0, 0, 0, 192, 8), "reshape"),
+        ((b"\xff", b"float32", 1, 2, 0, 0, 0, 192, 8), "utf-8"),
+        ((b"out", b"float32", 1, 2, 0, 0, 0, 192, 800), "cut off"),
+    ],
+)
+def test_a_slip_in_the_table_of_contents_is_said_with_its_entry(entry, said, tmp_path):
+    path = tmp_path / "mine.bin"
+    path.write_bytes(MAGIC + struct.pack("<q", 1) + ENTRY.pack(*entry) + bytes(48))
+    with pytest.raises(InputError, match=f"entry 0: .*{said}"):
+        read_flat(path)
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"dtype": "float16"}, "dtype"),
+        ({"op": "scan"}, "op must be one of"),
+        ({"op": "mamba_block"}, "op must be one of"),
+        ({"capabilities": {"always Q"}}, "selective_scan has no 'Q'"),
+    ],
+)
+def test_a_case_that_cannot_be_written_is_refused(more, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        oracle.write_case(tmp_path / "case", **more)
 
 
 @pytest.mark.parametrize("op", ["recurrence", "causal_conv1d", "spectral_filter", "discretize_zoh"])
