@@ -44,6 +44,11 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     state : AdamState
         New arrays; the arguments are left as they were.
 
+    Raises
+    ------
+    ValueError
+        If a gradient has not the shape of its parameter, or the trees differ.
+
     Notes
     -----
     m <- m + (1 - b1)(g - m), s <- b2 s + (1 - b2) g^2, and, with c_i = 1 - b_i^step,
@@ -62,12 +67,19 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     numbers = lr / (1 - b1**step), (1 - b2**step) ** 0.5, eps, betas
 
     def move(p, g, m, s):
+        _check_shape(p, g)
         kernel = dispatch("adam_update", p, g, m, s)
         return list((kernel or adam_leaf)(p, g, m, s, *numbers))  # no tuple: a leaf still
 
     moved = tree_map(move, params, grads, state.mean, state.square)
     params, mean, square = (tree_map(lambda x, i=i: x[i], moved) for i in range(3))
     return params, AdamState(step, mean, square)
+
+
+def _check_shape(p, g):
+    xp = array_namespace(p, g)
+    if xp.shape(g) != xp.shape(p):
+        raise ValueError(f"grads has {xp.shape(g)} where params has an array of {xp.shape(p)}")
 
 
 def adam_leaf(p, g, mean, square, step_size, root, eps, betas):

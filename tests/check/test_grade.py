@@ -9,6 +9,7 @@ import pytest
 
 from minimamba import check
 from minimamba.check import Exercise, Mistake, grade
+from minimamba.check.difference import difference, first_difference
 
 EXERCISES = [
     pytest.param(exercise, id=f"{module.name}-{name}")
@@ -80,6 +81,17 @@ def test_the_worst_index_is_shown():
         return out
 
     assert "at index [1, 3] you have" in str(grade(almost, DOUBLE))
+
+
+def test_of_one_output_no_number_is_told():
+    assert "output 1" not in str(grade(lambda a, b: a + b, DOUBLE))
+
+
+def test_a_difference_of_counts_does_not_wrap_around_and_a_zero_is_called_one():
+    few, many = np.array([0, 1], np.uint8), np.array([1, 1], np.uint8)
+    assert difference(many, few, 1) is None and difference(few, many, 1) is None
+    assert difference(many, few, 0.5) == "at index [0] the value must be zero and is 1."
+    assert first_difference([few, few], [few], [0]) == (0, "the number of outputs is 2, not 1.")
 
 
 def test_two_numbers_are_shown_with_the_digits_that_tell_them_apart():

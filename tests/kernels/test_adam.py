@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minimamba.kernels.launch import using
-from minimamba.recsys.optim import adam_init, adam_update, adamw_update
+from minimamba.recsys.optim import AdamState, adam_init, adam_update, adamw_update
 from minimamba.trees import tree_leaves, tree_map
 from tests.kernels.emulator import ORDERS, Emulator
 from tests.kernels.nvrtc_cache import ARCHITECTURES, compiled
@@ -43,6 +43,18 @@ def test_an_argument_is_not_changed_and_a_view_is_not_misread():
     want, _ = adam_update(tree, (g[::2],), state)
     check(moved[0], want[0].astype(np.float64), FORWARD)
     assert (p == kept).all() and not state.mean[0].any()
+
+
+@pytest.mark.parametrize("wide", range(4))
+def test_one_wider_array_among_the_four_takes_the_array_code(wide):
+    given = drawn([5] * 4, 0)
+    p, g, mean, square = (x.astype(float) if i == wide else x for i, x in enumerate(given))
+    tree, state = (p,), AdamState(1, (mean,), (square**2,))
+    want, want_state = adam_update(tree, (g,), state)
+    with using(loader=Emulator()):
+        got, got_state = adam_update(tree, (g,), state)
+    for x, y in ((got, want), (got_state.mean, want_state.mean)):
+        assert x[0].dtype == y[0].dtype and (x[0] == y[0]).all()
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

@@ -56,8 +56,10 @@ def test_bfloat16_numbers_go_in_and_come_out_of_the_convolution():
 
 def test_bits_are_never_taken_for_numbers():
     x, _, dy, _ = on_device(selective_problem(2, 9, 33, 3))
-    with pytest.raises(TypeError, match="delta has dtype float32, expected uint16 as u has"):
-        selective.forward(x._replace(u=to_bfloat16(x.u)))
+    for dtype in ("float32", "float16"):
+        half = x._replace(u=to_bfloat16(x.u), delta=x.delta.astype(dtype))
+        with pytest.raises(TypeError, match=f"delta has dtype {dtype}, expected uint16 as u has"):
+            selective.forward(half)
     _, _, cache = selective.forward(x)
     with pytest.raises(TypeError, match="dy has dtype uint16, expected float32 as u has"):
         selective.backward(to_bfloat16(dy), None, cache)

@@ -1,5 +1,7 @@
 """The closed form of the last position against the scan, and what it leaves out."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -155,6 +157,27 @@ def test_what_is_small_but_normal_is_not_left_out(monkeypatch, dtype, age):
     y, _ = selective_scan_last(u, delta, -one[0, :1], one, one[:, 0], np.array([1]))
     # The rounding of the exponent, age * eps, is that of the result, relatively.
     np.testing.assert_allclose(y[0, 0], np.exp(-age), rtol=4 * age * np.finfo(dtype).eps)
+
+
+def test_a_position_ahead_of_its_time_does_not_take_the_others_of_its_block_along():
+    one = np.ones((1, 2, 1))
+    delta = np.array([[[1.0], [-1000.0]]])  # A > 0: only the first has faded
+    y, _ = selective_scan_last(one, delta, one[0, :1], one, one[:, 0], np.array([1]))
+    assert y[0, 0] == -1000
+
+
+def test_the_decays_of_all_positions_are_never_there_at_once(monkeypatch):
+    arrays, last = draw(7, l=100, e=8, n=100)
+    u, delta, A, B, C, D, z, bias = arrays
+    last[:] = 99
+    monkeypatch.setattr(module, "BLOCK", A.size)
+    read = C[:, -1], last, D, z[:, -1], bias, True
+    tracemalloc.start()
+    y, cache = selective_scan_last(u, delta, A, B, *read)
+    selective_scan_last_backward(y, cache)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < u.nbytes * A.shape[1] / 2  # half of (b, l, e, n)
 
 
 def test_an_old_position_does_not_take_the_young_ones_of_its_block_along():

@@ -46,6 +46,12 @@ def test_arguments_are_left_alone_and_dtypes_kept(dtype):
     assert all(leaf.dtype == dtype for _, leaf in tree_leaves((new, *new_state[1:])))
 
 
+def test_a_gradient_of_another_shape_is_refused_and_not_broadcast():
+    params = (np.ones(3), np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"grads has \(3,\) where params has an array of \(2, 3\)"):
+        adam_update(params, (np.ones(3), np.ones(3)), adam_init(params))
+
+
 def test_clipping_scales_all_leaves_by_one_factor():
     grads = (np.array([3.0, 0.0]), np.array([[4.0]]))
     clipped, norm = clip_by_norm(grads, 2.5)
