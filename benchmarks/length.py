@@ -57,10 +57,14 @@ def fit(found, name):
 def plot(found, fits):
     """Draw time and memory against length, each with its fitted exponent."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for axis, key, unit in zip(axes, ("seconds", "bytes"), (1e3, 1 / 2**20), strict=True):
+    shown = (
+        ("seconds", 1e3, "{}: $l^{{{:.2f}}}$"),
+        ("bytes", 2**-20, "{}: constant + $l^{{{:.2f}}}$"),
+    )
+    for axis, (key, unit, label) in zip(axes, shown, strict=True):
         for name, line in fits.items():
             values = [found[l][name][key] * unit for l in list(found)]
-            axis.loglog(list(found), values, "o-", label=f"{name}: $l^{{{line[key]:.2f}}}$")
+            axis.loglog(list(found), values, "o-", label=label.format(name, line[key]))
         axis.set(xlabel="length", ylabel={"seconds": "ms", "bytes": "MiB allocated"}[key])
         axis.legend(frameon=False)
     everything = [found[l]["forward"]["naive states, bytes"] / 2**20 for l in list(found)]
