@@ -103,7 +103,18 @@ def draw(report, path):
     x = np.array([min(low, ridge / 2), ridge, 2 * max(ridge, *(x for _, x, _ in points))])
     roof = np.minimum(x * limits["copied"], limits["exponentials"])
     axes.loglog(x, roof, color="black", label="copy bandwidth, then exponentials")
-    shapes = list(dict.fromkeys(tuple(row["shape"]) for row in rows))
+    draw_points(axes, points)
+    axes.set_xlabel("exponentials for each byte that must move")
+    axes.set_ylabel("exponentials a second")
+    axes.set_title(report["parts"]["device"]["results"].get("device", ""))
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+
+def draw_points(axes, points):
+    """Draw a mark for each (row, exponentials a byte, exponentials a second); a color a shape."""
+    shapes = list(dict.fromkeys(tuple(row["shape"]) for row, _, _ in points))
     for row, intensity, rate in points:
         shape = " x ".join(map(str, row["shape"]))
         name = f"{row['what']}, {row['memory']}, {shape}"
@@ -111,12 +122,6 @@ def draw(report, path):
         color = f"C{shapes.index(tuple(row['shape']))}"
         fill = "none" if row["memory"] == "bfloat16" else "full"
         axes.plot(intensity, rate, marker, color=color, fillstyle=fill, label=name)
-    axes.set_xlabel("exponentials for each byte that must move")
-    axes.set_ylabel("exponentials a second")
-    axes.set_title(report["parts"]["device"]["results"].get("device", ""))
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    plt.close(figure)
 
 
 def where(row):

@@ -59,23 +59,12 @@ def passes(s, state, work):
     """Return {key of LABELS: call}; every call goes over the whole block once."""
     a, h, g = work.a, work.h, work.g
     blocks.run(s, state, work)
-    decays, carry = a.copy(), state.copy()
+    decays = a.copy()
+    loop, adjoint = loops(s, state, decays, work)
     y, sums = np.empty(s.step.shape, a.dtype), np.empty(s.B[:, :, 0].shape, a.dtype)
     ones, shift = one_everywhere(a), 16 // a.itemsize
     flat, unit = g.reshape(-1)[shift:], ones.reshape(-1)[shift:]
     steps = s.step[:, :, None, :]
-
-    def loop():
-        before = state
-        for a_t, h_t in zip(decays, h[1:], strict=True):
-            np.multiply(a_t, before, work.slab)
-            before = np.add(h_t, work.slab, h_t)
-
-    def adjoint():
-        a[...] = decays
-        blocks.run_adjoint(s.v, s.C, a, carry, work)
-        carry[...] = 0
-
     return {
         "copy": lambda: np.copyto(g, decays),
         "exp": lambda: np.exp(decays, out=g),
@@ -91,6 +80,24 @@ def passes(s, state, work):
         "product": lambda: np.multiply(ones, g, out=g),
         "product, not aligned": lambda: np.multiply(unit, flat, out=flat),
     }
+
+
+def loops(s, state, decays, work):
+    """Return the two calls that go through a block step by step: of the states, of the adjoint."""
+    carry = state.copy()
+
+    def loop():
+        before = state
+        for a_t, h_t in zip(decays, work.h[1:], strict=True):
+            np.multiply(a_t, before, work.slab)
+            before = np.add(h_t, work.slab, h_t)
+
+    def adjoint():
+        work.a[...] = decays
+        blocks.run_adjoint(s.v, s.C, work.a, carry, work)
+        carry[...] = 0
+
+    return loop, adjoint
 
 
 def one_everywhere(a):
