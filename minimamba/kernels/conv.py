@@ -72,6 +72,8 @@ def _backward(dy, dstate, cache):
     x, state, p = cache
     check_types("x", x, dy=dy, dstate=dstate)
     xp, (b, l, e), k = array_namespace(x), x.shape, p.weight.shape[1]
+    check_shape("dy", dy, x.shape)
+    check_shape("dstate", dstate, (b, k - 1, e))
     dy, dstate = as_pointer(dy, xp, x.dtype), as_pointer(dstate, xp, x.dtype)
     tiles = -(-(l + k - 1) // BLOCK_STEPS)
     dx, dstate0 = xp.empty_like(x), xp.empty((b, k - 1, e), x.dtype)
@@ -114,10 +116,14 @@ def check(x, p, state):
     (b, _, e), (channels, k) = x.shape, p.weight.shape
     if channels != e:
         raise ValueError(f"causal_conv1d: x has {e} channels, the weight {channels}")
-    if p.bias is not None and p.bias.shape != (e,):
-        raise ValueError(f"causal_conv1d: bias is {p.bias.shape}, expected {(e,)}")
-    if state is not None and state.shape != (b, k - 1, e):
-        raise ValueError(f"causal_conv1d: state is {state.shape}, expected {(b, k - 1, e)}")
+    check_shape("bias", p.bias, (e,))
+    check_shape("state", state, (b, k - 1, e))
+
+
+def check_shape(name, x, shape):
+    """Raise ValueError unless x is None or of this shape."""
+    if x is not None and x.shape != shape:
+        raise ValueError(f"causal_conv1d: {name} is {x.shape}, expected {shape}")
 
 
 def _launch(name, x, k, grid, args):

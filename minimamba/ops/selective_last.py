@@ -134,7 +134,14 @@ def selective_scan_last_backward(dy, cache):
     """Pull dy, shape (b, e), back to every input of `selective_scan_last`, Eq. (7.12).
 
     delta_t acts twice: on its own input, and on the decay of every input before it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If dy has not the shape or the dtype of y.
     """
+    check_floating(dict(u=cache.u, dy=dy), kinds="fc")
+    check_shapes(dict(u=cache.u, dy=dy), dict(u="ble", dy="be"), sources=("u",))
     kernel = dispatch("selective_scan_last_backward", cache)
     if kernel is not None:
         return kernel(dy, cache)

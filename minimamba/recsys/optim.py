@@ -47,7 +47,7 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     Raises
     ------
     ValueError
-        If a gradient has not the shape of its parameter, or the trees differ.
+        If a gradient or a moment has not the shape of its parameter, or the trees differ.
 
     Notes
     -----
@@ -67,7 +67,7 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     numbers = lr / (1 - b1**step), (1 - b2**step) ** 0.5, eps, betas
 
     def move(p, g, m, s):
-        _check_shape(p, g)
+        _check_shapes(p, g, m, s)
         kernel = dispatch("adam_update", p, g, m, s)
         return list((kernel or adam_leaf)(p, g, m, s, *numbers))  # no tuple: a leaf still
 
@@ -76,10 +76,11 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     return params, AdamState(step, mean, square)
 
 
-def _check_shape(p, g):
-    xp = array_namespace(p, g)
-    if xp.shape(g) != xp.shape(p):
-        raise ValueError(f"grads has {xp.shape(g)} where params has an array of {xp.shape(p)}")
+def _check_shapes(p, *others):
+    shape = array_namespace(p, *others).shape
+    for name, x in zip(("grads", "state.mean", "state.square"), others, strict=True):
+        if shape(x) != shape(p):
+            raise ValueError(f"{name} has {shape(x)} where params has an array of {shape(p)}")
 
 
 def adam_leaf(p, g, mean, square, step_size, root, eps, betas):

@@ -120,20 +120,6 @@ def test_the_scan_read_at_positions_that_are_on_the_device_without_options():
     both(read_at(lambda u: from_host(last, u), False), (*inputs, dy), 1)
 
 
-@pytest.mark.parametrize("sizes", [(0, 5, 3, 2), (2, 5, 0, 2), (2, 0, 3, 2)])
-def test_empty_arrays_launch_nothing(sizes):
-    (x, h0, dy, dh_last), (b, l, e, _) = selective_problem(*sizes), sizes
-    both(scan, (x, h0, dy, dh_last), 2)
-    both(
-        convolve, (normal(b, l, e), ConvParams(normal(e, 4), None), None, normal(b, l, e), None), 2
-    )
-    if b * e == 0:
-        inputs, _, dy = last_problem(*sizes)
-        both(read_at(lambda u: np.zeros(b, int), True), (*inputs, dy), 1)
-        both(causal_conv1d_step, (normal(b, e), ConvParams(normal(e, 4), None), normal(b, 3, e)), 2)
-    assert not device.launches
-
-
 def test_nothing_after_the_position_matters():
     (u, delta, *rest), last, dy = last_problem(4, 11, 33, 3)
     ahead = np.arange(11) > last[:, None]

@@ -148,6 +148,20 @@ def test_arguments_that_do_not_fit_are_named(change, message):
         selective_scan_last(**(inputs | change))
 
 
+@pytest.mark.parametrize(
+    "dy, message",
+    [
+        (np.ones((1, 3)), r"dy has shape \(1, 3\), expected \(b, e\) = \(4, 3\)"),
+        (np.ones((4, 3), np.float32), "dy has dtype float32 while u has float64"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_named(dy, message):
+    (u, delta, A, B, C, *_), last = draw(0)
+    _, cache = selective_scan_last(u, delta, A, B, C[:, 0], last)
+    with pytest.raises((ValueError, TypeError), match=message):
+        selective_scan_last_backward(dy, cache)
+
+
 @pytest.mark.parametrize("dtype, age", [(np.float32, 80.0), (np.float64, 700.0)])
 def test_what_is_small_but_normal_is_not_left_out(monkeypatch, dtype, age):
     monkeypatch.setattr(module, "BLOCK", 1)  # a block each, so that it is judged by its own age

@@ -50,6 +50,8 @@ def test_a_gradient_of_another_shape_is_refused_and_not_broadcast():
     params = (np.ones(3), np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"grads has \(3,\) where params has an array of \(2, 3\)"):
         adam_update(params, (np.ones(3), np.ones(3)), adam_init(params))
+    with pytest.raises(ValueError, match=r"state.mean has \(2,\) where params has an array of"):
+        adam_update(params, params, adam_init((np.ones(2), np.ones((2, 3)))))
 
 
 def test_clipping_scales_all_leaves_by_one_factor():
