@@ -14,8 +14,9 @@ import numpy as np
 from minimamba.arrays import Array, array_namespace
 from minimamba.kernels import selective_launch as narrow
 from minimamba.kernels.bfloat16 import as_bits, as_given, check_types, from_bfloat16
+from minimamba.ops._checks import check_shapes
 from minimamba.ops.elementwise import silu, silu_backward
-from minimamba.ops.selective import SelectiveScanGrads
+from minimamba.ops.selective import AXES, SelectiveScanGrads
 from minimamba.ops.selective_blocks import SelectiveScanInputs
 
 
@@ -47,6 +48,8 @@ def forward(x, h0=None):
     ------
     TypeError
         If u is neither float32 nor bfloat16, or a sequence has another type than u.
+    ValueError
+        If a shape of a bfloat16 problem does not fit; the op looks at those of float32.
 
     Examples
     --------
@@ -65,6 +68,8 @@ def _forward(x, h0):
     if x.u.dtype not in (np.float32, np.uint16):
         raise TypeError(f"u has dtype {x.u.dtype}, the kernel takes float32 or bfloat16 bits")
     check_types("u", x.u, **{name: getattr(x, name) for name in narrow.SEQUENCES})
+    if x.u.dtype == np.uint16:
+        check_shapes(x._asdict() | dict(h0=h0), AXES, sources=("u", "A"))
     if x.u.size == 0:
         return _nothing(x, h0)
     if x.A.shape[1] <= narrow.MOST_STATES:
@@ -102,11 +107,20 @@ def backward(dy, dh_last, cache):
 
 
 def _backward(dy, dh_last, cache):
-    check_types("u", cache.inputs.u, dy=dy)
+    x = cache.inputs
+    check_types("u", x.u, dy=dy)
+    if dy.dtype == np.uint16:
+        given = dict(u=x.u, A=x.A, dy=dy, dh_last=dh_last)
+        check_shapes(given, dict(u="ble", A="en", dy="ble", dh_last="ben"), sources=("u", "A"))
     if dy.size == 0:
         return _nothing_backward(dh_last, cache)
-    if not isinstance(cache, WideCache):
-        return SelectiveScanGrads(*narrow.backward(dy, dh_last, cache))
+    if isinstance(cache, WideCache):
+        return _wide_backward(dy, dh_last, cache)
+    return SelectiveScanGrads(*narrow.backward(dy, dh_last, cache))
+
+
+def _wide_backward(dy, dh_last, cache):
+    """Pull back through every group of states; skip and gate once."""
     x, wide = cache.inputs, _float32(cache.inputs)
     xp, dz = array_namespace(dy), None
     dy = from_bfloat16(dy) if dy.dtype == np.uint16 else dy

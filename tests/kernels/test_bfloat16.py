@@ -54,6 +54,20 @@ def test_bfloat16_numbers_go_in_and_come_out_of_the_convolution():
     check(to_host(y).astype(np.float64), causal_conv1d(rounded, double(p))[0], BFLOAT16)
 
 
+def test_shapes_of_bits_are_looked_at_where_no_op_does_it():
+    x, h0, dy, dh_last = on_device(selective_problem(2, 9, 33, 3))
+    bits = x._replace(**{name: to_bfloat16(getattr(x, name)) for name in SEQUENCES})
+    with pytest.raises(ValueError, match=r"C has shape \(2, 8, 3\), expected \(b, l, n\)"):
+        selective.forward(bits._replace(C=bits.C[:, 1:]))
+    with pytest.raises(ValueError, match=r"h0 has shape \(1, 33, 3\), expected \(b, e, n\)"):
+        selective.forward(bits, h0[1:])
+    _, _, cache = selective.forward(bits)
+    with pytest.raises(ValueError, match=r"dy has shape \(2, 8, 33\), expected \(b, l, e\)"):
+        selective.backward(to_bfloat16(dy)[:, 1:], None, cache)
+    with pytest.raises(ValueError, match=r"dh_last has shape \(1, 33, 3\), expected \(b, e, n\)"):
+        selective.backward(to_bfloat16(dy), dh_last[1:], cache)
+
+
 def test_bits_are_never_taken_for_numbers():
     x, _, dy, _ = on_device(selective_problem(2, 9, 33, 3))
     for dtype in ("float32", "float16"):
