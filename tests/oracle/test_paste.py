@@ -1,13 +1,16 @@
 """The printed case is code: pasted, it runs, and gives what the report says came back."""
 
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from minimamba import oracle
+from minimamba.oracle.cases import draw
 from minimamba.oracle.frameworks import MEMORY
 from minimamba.oracle.paste import code, literal
+from minimamba.oracle.target import Target
 
 from . import examples
 from .mutants import base
@@ -17,6 +20,16 @@ from .mutants.kill import target_of
 def doubles_its_answer(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False):
     out, last = examples.good(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
     return 2 * out, last
+
+
+def channel_last(u, delta, A, B, C):
+    turned = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in (u, delta, B, C)]
+    out, last = doubles_its_answer(*turned[:2], A, *turned[2:])
+    return np.moveaxis(out, -1, 1), last
+
+
+def hands_back(u, delta, A, B, C, z=None):
+    return u
 
 
 def takes_rows_for_neighbours(u, delta, A, B, C):
@@ -54,7 +67,7 @@ def forgets_conj_backward(dh, cache):
 
 WRONG = {
     "scan": (doubles_its_answer, "selective_scan", "bdl"),
-    "scan, channel-last": (doubles_its_answer, "selective_scan", "bld"),
+    "scan, channel-last": (channel_last, "selective_scan", "bld"),
     "groups": (examples.wrong_group_order, "selective_scan", "bdl"),
     "recurrence": (off_by_one_step, "recurrence", "bld"),
     "convolution step": (keeps_the_oldest_input, "causal_conv1d_step", "bdl"),
@@ -76,7 +89,6 @@ def said(text, word):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pasted_code_gives_what_the_report_says(name, dtype):
     fn, op, layout = WRONG[name]
-    fn = fn if layout == "bdl" or op != "selective_scan" else moved(fn)
     report = oracle.check(fn, layout, "numpy", (dtype,), op=op, cases=40, budget=20.0)
     failure = next(f for f in report.failures if f.check == "reference")
     result = pasted(failure.code)["result"]
@@ -85,17 +97,6 @@ def test_pasted_code_gives_what_the_report_says(name, dtype):
     same = [np.moveaxis(x, -1, 1) if layout == "bdl" and x.ndim > 2 else x for x in outputs]
     assert any(x.shape == got.shape and np.allclose(x, got, atol=1e-8) for x in (*outputs, *same))
     assert not np.array_equal(got, want)
-
-
-def moved(fn):
-    """Return a scan for channel-last arrays made of one for the other layout."""
-    return channel_last
-
-
-def channel_last(u, delta, A, B, C):
-    turned = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in (u, delta, B, C)]
-    out, last = doubles_its_answer(*turned[:2], A, *turned[2:])
-    return np.moveaxis(out, -1, 1), last
 
 
 def test_a_mistake_about_strides_is_pasted_with_its_strides():
@@ -117,21 +118,26 @@ def test_the_call_of_a_backward_is_pasted_too():
 
 
 @pytest.mark.parametrize("memory", MEMORY)
-def test_arrays_are_made_as_they_were_handed_over(memory):
-    from dataclasses import replace
-
-    from minimamba.oracle.cases import draw
-
-    target = target_of(base, "selective_scan")
-    case = replace(draw("selective_scan", (0, 3), "float32", {"gradients", "z"}), memory=memory)
-    case = replace(
-        case.with_inputs(**{k: x[:, :2] for k, x in case.inputs.items() if "l" in case.axes[k]}),
-        cotangents={},
-    )
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_arrays_are_made_as_they_were_handed_over(framework, memory):
+    pytest.importorskip(framework)
+    target = Target(hands_back, "selective_scan", framework=framework)
+    case = replace(draw("selective_scan", (0, 3), "float32", {"z"}), memory=memory)
+    short = {k: x[:, :2] for k, x in case.inputs.items() if "l" in case.axes[k]}
+    case = replace(case.with_inputs(**short), cotangents={})
     names = pasted(code(target, case, "out"))
     for k in case.inputs:
-        given = target._array(case, k)
-        assert np.array_equal(names[k], given) and names[k].strides == given.strides, k
+        made, given = np.asarray(names[k]), np.asarray(target._array(case, k))
+        assert np.array_equal(made, given) and made.strides == given.strides, k
+
+
+@pytest.mark.parametrize("given", [("out", "last_state"), ("out",), ("last_state",)])
+def test_a_cotangent_that_a_case_has_not_is_none(given):
+    case = draw("selective_scan", (0, 3), "float32", {"gradients"})
+    case = replace(case, cotangents={k: np.ones(case.expected(k)) for k in given})
+    text = code(target_of(base, "selective_scan"), case, "du")
+    words = [f"d{k}" if k in given else "None" for k in ("out", "last_state")]
+    assert f"selective_scan_backward({', '.join(words)}, result[-1])" in text
 
 
 def test_a_literal_keeps_every_digit():
