@@ -95,7 +95,11 @@ def _lacks(target, dtype, declared, draw, name, always):
         return f"complex numbers have no {dtype}"
     if declared is not None and name != "weights":
         return None
-    case = draw((0, 1), always | {f"always {name}"})
+    return _tried(target, name, draw((0, 1), always | {f"always {name}"}))
+
+
+def _tried(target, name, case):
+    """Run a case that needs a capability; return why that does not go, or None."""
     try:
         if name == "weights" and _deaf(target, case):
             return "it does not compute with the weights it is called with"
@@ -150,13 +154,8 @@ def _gradients(target, declared, draw, always, skipped):
         if declared is not None and name not in declared:
             skipped[name] = "not declared"
             continue
-        case = draw((0, 2), always | {"gradients"} | have | {name})
-        if name == "state_gradient":
-            case = _of_the_state_alone(case)
         try:
-            result = target.run(case)
-            if not result.grads or (name == "state_gradient" and _only_zero(result)):
-                raise DidNotRun("gives no gradient there")
+            _pulled_back(target, draw((0, 2), always | {"gradients"} | have | {name}), name)
             have.add(name)
         except DidNotRun as error:
             if declared is not None:
@@ -164,6 +163,14 @@ def _gradients(target, declared, draw, always, skipped):
             skipped[name] = f"it {error}"
             break
     return have
+
+
+def _pulled_back(target, case, name):
+    """Run a case with cotangents; raise if nothing comes back."""
+    of_state = name == "state_gradient"
+    result = target.run(_of_the_state_alone(case) if of_state else case)
+    if not result.grads or (of_state and _only_zero(result)):
+        raise DidNotRun("gives no gradient there")
 
 
 def _of_the_state_alone(case):
