@@ -110,7 +110,7 @@ def selective_scan_last(
     check_floating(given, kinds="fc")
     check_shapes(given | dict(last=last), AXES, sources=("u", "A"))
     check_indices("last", last, u.shape[1])
-    kernel = dispatch("selective_scan_last", u, delta, A, B, C, D, z, delta_bias)
+    kernel = dispatch("selective_scan_last", *given.values()) if A.size else None
     if kernel is not None:
         return kernel(u, delta, A, B, C, last, D, z, delta_bias, delta_softplus)
     xp = array_namespace(u)

@@ -53,7 +53,7 @@ def spectral_filter(x, p):
     Raises
     ------
     ValueError
-        When the bins do not fit the length, or the channels differ.
+        When the bins do not fit the length, the channels differ, or there is no step.
 
     Examples
     --------
@@ -69,6 +69,8 @@ def spectral_filter(x, p):
     """
     array_namespace(x, *p)
     l, d = x.shape[1:]
+    if l == 0:
+        raise ValueError(f"spectral_filter: x is {x.shape}, expected a window of at least one step")
     kernel = dispatch("spectral_filter", x, *p)
     if kernel is not None:
         return kernel(x, p)

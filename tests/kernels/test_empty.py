@@ -33,6 +33,13 @@ def test_empty_arrays_launch_nothing(sizes):
     assert not device.launches
 
 
+def test_without_states_the_array_code_runs():
+    both(scan, selective_problem(2, 5, 3, 0), 2)
+    inputs, last, dy = last_problem(2, 5, 3, 0)
+    both(read_at(lambda u: last, True), (*inputs, dy), 1)
+    assert not device.launches
+
+
 @pytest.mark.parametrize(
     "dy,dstate,says",
     [

@@ -89,6 +89,8 @@ def test_complex_signals_are_filtered_part_by_part(l):
 
 def test_bins_that_do_not_fit_the_window_are_named():
     x, p = draw(6)
+    with pytest.raises(ValueError, match=r"x is \(1, 0, 3\), expected a window of at least one"):
+        spectral_filter(np.ones((1, 0, 3)), FilterParams(np.ones((1, 3)), np.ones((1, 3))))
     with pytest.raises(ValueError, match=r"a window of 8 steps and 3 channels needs re and im of"):
         spectral_filter(np.zeros((2, 8, 3)), p)
     with pytest.raises(ValueError, match=r"of \(4, 2\), got \(4, 3\) and \(4, 3\)"):
