@@ -23,7 +23,7 @@ def cupy(monkeypatch):
 FAILURES = [
     (
         OutOfMemoryError,
-        "Out of memory allocating [0-9,]+ bytes .*; 0.25 of 1.00 GiB would fit: lower the batch",
+        r"Out of memory allocating [0-9,]+ bytes .*bytes\); 0.25 of 1.00 GiB would fit: lower the batch",
     ),
     (
         lambda size: CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure"),
