@@ -157,6 +157,7 @@ def save_heat_map(report, path):
     """
     if report.heat is None:
         return False
+    from matplotlib.colors import TwoSlopeNorm
     from matplotlib.figure import Figure
 
     title, where = report.heat
@@ -165,8 +166,11 @@ def save_heat_map(report, path):
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     with np.errstate(divide="ignore"):
-        shade = np.clip(np.log10(image), -3, 3)
-    shown = axes.imshow(shade, aspect="auto", vmin=-3, vmax=3, cmap="RdBu_r", origin="lower")
+        shade = np.log10(image)
+    top = float(np.clip(shade.max(initial=3), 3, 18))  # a NaN is off the scale
+    norm = TwoSlopeNorm(0, -3, top)
+    shade = np.clip(shade, -3, top)
+    shown = axes.imshow(shade, aspect="auto", norm=norm, cmap="RdBu_r", origin="lower")
     figure.colorbar(shown, label="log10(error / tolerance); above 0 is wrong")
     axes.set(title=title, xlabel="step", ylabel="batch and channel")
     figure.savefig(path, dpi=120)
