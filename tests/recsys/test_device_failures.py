@@ -23,7 +23,8 @@ def cupy(monkeypatch):
 FAILURES = [
     (
         OutOfMemoryError,
-        r"Out of memory allocating [0-9,]+ bytes .*bytes\); 0.25 of 1.00 GiB would fit: lower the batch",
+        r"Out of memory allocating [0-9,]+ bytes .*bytes\); "
+        r"0.25 of 1.00 GiB would fit: lower the batch",
     ),
     (
         lambda size: CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure"),
