@@ -103,6 +103,7 @@ def in_torch(torch, cast):
     return scan
 
 
+@pytest.mark.filterwarnings("ignore:Casting")  # outside of pytest it is a mere warning
 def test_who_loses_the_imaginary_part_was_not_made_for_complex_numbers():
     report = judge(examples.real_only)
     assert report.passed, str(report)
@@ -110,6 +111,7 @@ def test_who_loses_the_imaginary_part_was_not_made_for_complex_numbers():
     assert judge(examples.real_only, capabilities={"complex"}).exit_code == 1
 
 
+@pytest.mark.filterwarnings("ignore:Casting")  # outside of pytest it is a mere warning
 @pytest.mark.parametrize("cast, said", [("real", "Casting"), ("none", "returns complex64")])
 def test_so_in_torch_which_warns_once_a_process(cast, said):
     torch = pytest.importorskip("torch")
