@@ -23,9 +23,9 @@ FIGURE = HERE / "results" / "readme.png"
 def collect(run):
     """Take the scores of a finished demo into docs/results/demo.json."""
     from minimamba.recsys.config import config_from
-    from minimamba.recsys.dataset import BUILT_IN, open_dataset
+    from minimamba.recsys.data.dataset import BUILT_IN, open_dataset
+    from minimamba.recsys.data.synthetic import Process, best_possible
     from minimamba.recsys.demo import SETTINGS
-    from minimamba.recsys.synthetic import Process, best_possible
 
     result = json.loads((Path(run) / "result.json").read_text())
     data = open_dataset(f"{BUILT_IN}1", config_from(SETTINGS).data)

@@ -1,7 +1,7 @@
 """Selective state space models from scratch, forward and backward, in NumPy and CuPy.
 
 `mamba` is the block; the discretization of that name is `minimamba.ops.discretize.mamba`. The
-oracle is `minimamba.oracle`, the checks of the course are in `minimamba.check`.
+oracle is `minimamba.oracle`, the checks of the course are in `check`.
 """
 
 from minimamba.blocks.bidirectional import (
@@ -85,13 +85,13 @@ from minimamba.ops.schedules import (
     sequential,
     work_and_depth,
 )
-from minimamba.ops.selective import (
+from minimamba.ops.selective.last import selective_scan_last, selective_scan_last_backward
+from minimamba.ops.selective.scan import (
     selective_scan,
     selective_scan_backward,
     selective_scan_naive,
     selective_scan_step,
 )
-from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
 from minimamba.ops.spectral import (
     FilterParams,
     causal_filter,

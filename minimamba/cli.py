@@ -201,14 +201,14 @@ def add_oracle(commands, wanted):
     about = "is this selective scan right? exit 0 right, 1 wrong, 2 could not run"
     parser = command(commands, "oracle", run_oracle, about)
     if wanted:
-        from minimamba.oracle.run import add_arguments
+        from minimamba.oracle.command import add_arguments
 
         add_arguments(parser)
 
 
 def run_oracle(args):
     """Check a function."""
-    from minimamba.oracle.run import known, run_target
+    from minimamba.oracle.command import known, run_target
 
     return run_target(**known(args))
 

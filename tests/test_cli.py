@@ -15,7 +15,7 @@ from rich.console import Console
 import minimamba
 from minimamba import cli
 from minimamba.recsys import demo as demo_module
-from minimamba.recsys.synthetic import Process
+from minimamba.recsys.data.synthetic import Process
 
 from .recsys.helpers import real
 from .recsys.test_run import TINY, write_log
@@ -152,7 +152,7 @@ def test_gpu_without_one_says_why(trained, capsys, monkeypatch):
 
 
 def test_the_oracle_gets_its_options_and_gives_the_status(capsys, monkeypatch):
-    from minimamba.oracle import run
+    from minimamba.oracle import command as run
 
     asked = {}
     monkeypatch.setattr(run, "known", lambda args: {"target": args.target, "layout": args.layout})
@@ -199,7 +199,7 @@ def test_the_package_can_be_run():
 
 def test_a_small_demo_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     small = Process(users=60)
-    monkeypatch.setattr("minimamba.recsys.synthetic.Process", lambda: small)
+    monkeypatch.setattr("minimamba.recsys.data.synthetic.Process", lambda: small)
     monkeypatch.setattr(demo_module, "Process", lambda: small)
     settings = demo_module.SETTINGS
     train = settings["train"] | {"epochs": 1}

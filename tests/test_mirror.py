@@ -24,15 +24,17 @@ SIBLINGS = ("_backward", "_step")
 # Public functions that are no differentiable ops. A module stands for all its functions.
 NO_OPS = {
     "ops.hippo": "makes matrices out of a size",
+    "ops.adam": "moves parameters against gradients; nothing is differentiated through it",
     "ops.schedules": "orders the work of a recurrence, which has the adjoint",
-    "ops.selective_blocks": "the inside of selective_scan, which has the adjoint",
-    "ops.selective_plan": "the sizes and the memory of selective_scan",
+    "ops.selective.blocks": "the inside of selective_scan, which has the adjoint",
+    "ops.selective.plan": "the sizes and the memory of selective_scan",
+    "ops.selective.memory": "where the work arrays of selective_scan lie",
     "blocks.init": "draws parameters",
     "ops.convolution.convolve_direct": "a way to compute causal_convolution",
     "ops.convolution.convolve_fft": "a way to compute causal_convolution",
     "ops.phi.phi1": "a function of discretize, whose slope stands beside it",
     "ops.phi.phi1_slope": "the slope of phi1",
-    "ops.selective_step.selective_scan_naive": "the definition that selective_scan is held to",
+    "ops.selective.naive.selective_scan_naive": "the definition that selective_scan is held to",
     "blocks.mamba.split_selected": "a view",
     "blocks.mamba.zero_state": "makes zeros",
     "blocks.sequence.flip_valid": "a permutation, its own adjoint",
@@ -44,7 +46,7 @@ NO_OPS = {
     "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
 }
 # Modules that are tested through the op they are the inside of.
-INSIDE = {"ops.selective_blocks", "ops.selective_plan", "ops.selective_step"}
+INSIDE = {"ops.selective.blocks", "ops.selective.plan", "ops.selective.naive"}
 # Ops that the tutorials of their equations do not import.
 NO_LESSON = {
     "mamba_last": "mamba at one row; tutorial 07 derives its closed form",
@@ -58,7 +60,7 @@ def public_functions():
     """Return {'ops.linear.linear': function} of what ops and blocks define and do not hide."""
     found = {}
     for package in (minimamba.ops, minimamba.blocks):
-        for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             module = importlib.import_module(info.name)
             if not info.name.split(".")[-1].startswith("_"):
                 for name, function in inspect.getmembers(module, inspect.isfunction):
@@ -80,21 +82,21 @@ def tutorials():
     return found
 
 
+def named_modules(node):
+    """Return what `from minimamba.a.b import c` may name: a.b and a.b.c."""
+    module = node.module.removeprefix("minimamba.")
+    return {module} | {f"{module}.{alias.name}" for alias in node.names}
+
+
 @cache
 def modules_with_tests():
     """Return the modules that a test in the folder of their package imports."""
     found = set()
-    for path in (ROOT / "tests").glob("*/test_*.py"):
+    for path in (ROOT / "tests").glob("*/**/test_*.py"):
+        room = list(path.relative_to(ROOT / "tests").parts[:-1])
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
-                parts = node.module.split(".")
-                if parts[:2] == ["minimamba", path.parent.name]:
-                    names = [alias.name for alias in node.names]
-                    found |= (
-                        {".".join(parts[1:3])}
-                        if parts[2:]
-                        else {f"{parts[1]}.{name}" for name in names}
-                    )
+                found |= {m for m in named_modules(node) if m.split(".")[:-1] == room}
     return found
 
 

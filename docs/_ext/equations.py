@@ -16,7 +16,7 @@ NUMBER = r"\d+\.\d+[a-z]?"
 TAG = re.compile(rf"\\tag\{{({NUMBER})\}}")
 CITATION = re.compile(rf"Eqs?\.\s+\({NUMBER}\)(?:(?:,|,? and| to|-|–)\s+\({NUMBER}\))*")
 CITING = ("minimamba/**/*.py", "minimamba/**/*.cu", "tests/**/*.py", "docs/**/*.md", "*.md")
-CITING += ("tutorials/*.md", "tutorials/source/*.md", "benchmarks/*.py", "minimamba/**/*.h")
+CITING += ("tutorials/*.md", "tutorials/source/*.md", "benchmarks/**/*.py", "minimamba/**/*.h")
 
 
 def tags(text):

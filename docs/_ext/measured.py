@@ -78,7 +78,7 @@ def length_results(root=ROOT):
 
 def result_files(root=ROOT):
     """Return the table of all results: file, what wrote it, and that script's first sentence."""
-    scripts = sorted([*root.glob("benchmarks/*.py"), *root.glob("docs/*.py")])
+    scripts = sorted([*root.glob("benchmarks/**/*.py"), *root.glob("docs/*.py")])
     rows = []
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.json")):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from equations import ROOT, citations, definitions
 from usage import test_files, tests_of, tree
 
-from minimamba.oracle.spec import CONTRACTS
+from minimamba.oracle.contract.spec import CONTRACTS
 
 COMING = re.compile(r"tutorial (\d\d) \(to come\)", re.IGNORECASE)
 ROOMS = ("ops", "blocks", "models")
@@ -36,7 +36,7 @@ def _cited(path):
 @cache
 def ops(root=ROOT, rooms=ROOMS[:2]):
     """Return every public function of the rooms, a tuple."""
-    paths = (p for room in rooms for p in sorted((root / "minimamba" / room).glob("*.py")))
+    paths = (p for room in rooms for p in sorted((root / "minimamba" / room).rglob("*.py")))
     paths = [path for path in paths if not path.name.startswith("_")]
     if "models" in rooms:
         paths += sorted((root / "minimamba").glob("[a-z]*.py"))
@@ -132,7 +132,7 @@ def equation_rows(root=ROOT):
             "code": users,
             "kernels": kernels_of([number], root),
             "tests": list(dict.fromkeys(tests + [t for op in users for t in tests_of(op, root)])),
-            "truth": citing(number, "minimamba/oracle/*.py", root),
+            "truth": citing(number, "minimamba/oracle/**/*.py", root),
             "contracts": list(dict.fromkeys(filter(None, (contract_of(u) for u in users)))),
         }
 

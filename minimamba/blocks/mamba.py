@@ -11,7 +11,11 @@ from minimamba.ops.conv import (
 )
 from minimamba.ops.elementwise import silu, silu_backward
 from minimamba.ops.linear import LinearParams, linear, linear_backward
-from minimamba.ops.selective import selective_scan, selective_scan_backward, selective_scan_step
+from minimamba.ops.selective.scan import (
+    selective_scan,
+    selective_scan_backward,
+    selective_scan_step,
+)
 
 
 class MambaParams(NamedTuple):

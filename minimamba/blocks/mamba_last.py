@@ -7,7 +7,7 @@ from minimamba.blocks.mamba import MambaParams
 from minimamba.ops.conv import causal_conv1d, causal_conv1d_backward
 from minimamba.ops.elementwise import silu, silu_backward
 from minimamba.ops.linear import LinearParams, linear, linear_backward
-from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
+from minimamba.ops.selective.last import selective_scan_last, selective_scan_last_backward
 from minimamba.trees import tree_map
 
 # Rows worked on at once: sorted by length, so that each group is cut where it ends. On a GPU, all.

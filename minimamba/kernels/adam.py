@@ -9,7 +9,7 @@ THREADS = 256
 
 
 def update(p, g, mean, square, step_size, root, eps, betas):
-    """Return new weights and moments; like `minimamba.recsys.optim.adam_leaf`.
+    """Return new weights and moments; like `minimamba.ops.adam.adam_leaf`.
 
     Parameters
     ----------

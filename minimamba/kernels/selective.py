@@ -16,8 +16,8 @@ from minimamba.kernels import selective_launch as narrow
 from minimamba.kernels.bfloat16 import as_bits, as_given, check_types, from_bfloat16
 from minimamba.ops._checks import check_shapes
 from minimamba.ops.elementwise import silu, silu_backward
-from minimamba.ops.selective import AXES, SelectiveScanGrads
-from minimamba.ops.selective_blocks import SelectiveScanInputs
+from minimamba.ops.selective.blocks import SelectiveScanInputs
+from minimamba.ops.selective.scan import AXES, SelectiveScanGrads
 
 
 class WideCache(NamedTuple):

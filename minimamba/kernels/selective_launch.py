@@ -10,7 +10,7 @@ import numpy as np
 from minimamba.arrays import Array, array_namespace
 from minimamba.kernels.bfloat16 import to_bfloat16
 from minimamba.kernels.launch import as_pointer, load, settings
-from minimamba.ops.selective_blocks import SelectiveScanInputs
+from minimamba.ops.selective.blocks import SelectiveScanInputs
 
 CHECKPOINT = 8  # steps between the states that are kept
 MOST_STATES = 64  # more need more registers than there are

@@ -1,7 +1,7 @@
 """Is this implementation right? The truth, the tolerance, and the judgement of any callable."""
 
-from .exchange import compare, read_case, write_case
-from .reference import selective_scan
-from .verdict import check
+from minimamba.oracle.check import check
+from minimamba.oracle.exchange import compare, read_case, write_case
+from minimamba.oracle.truth.reference import selective_scan
 
 __all__ = ["check", "compare", "read_case", "selective_scan", "write_case"]

@@ -14,12 +14,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from minimamba.errors import InputError
-
-from . import bound, truth
-from .arithmetic import plain
-from .cases import draw
-from .discover import capabilities_of
-from .spec import CONTRACTS
+from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.contract.spec import CONTRACTS
+from minimamba.oracle.target.discover import capabilities_of
+from minimamba.oracle.truth import scan as truth
+from minimamba.oracle.truth.arithmetic import plain
 
 MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
 OPTIONS = "D z delta_bias initial_state delta_softplus bias initial_states activation h0"

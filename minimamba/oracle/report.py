@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from .repeats import in_words
+from minimamba.oracle.relations.repeats import in_words
 
 
 @dataclass

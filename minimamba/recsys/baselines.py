@@ -21,7 +21,7 @@ def popularity(seqs, split):
 
     Examples
     --------
-    >>> from minimamba.recsys.prepare import Sequences, Split
+    >>> from minimamba.recsys.data.prepare import Sequences, Split
     >>> seqs = Sequences(np.array([1, 2, 2, 1]), np.array([0, 4]), None, ["ann"], ["", "a", "b"])
     >>> score = popularity(seqs, Split(np.array([1, 2]), np.array([]), np.array([3])))
     >>> score(np.array([[1]]), np.array([1]))

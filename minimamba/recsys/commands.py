@@ -9,7 +9,7 @@ from minimamba.errors import InputError
 from minimamba.recsys import demo as built_in_demo
 from minimamba.recsys import plots, run, serve
 from minimamba.recsys.config import Config, config_from, read_config, with_settings
-from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.progress import follow, metric_table, show
 from minimamba.recsys.report import data_table, result_table, runs_table
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from minimamba.recsys import plots, run, serve
 from minimamba.recsys.config import config_from
-from minimamba.recsys.dataset import BUILT_IN, open_dataset
+from minimamba.recsys.data.dataset import BUILT_IN, open_dataset
+from minimamba.recsys.data.synthetic import Process, best_possible
 from minimamba.recsys.progress import follow, metric_table, show
 from minimamba.recsys.report import data_table
-from minimamba.recsys.synthetic import Process, best_possible
 
 SETTINGS = {
     "data": {"core": 1},

@@ -11,10 +11,10 @@ import numpy as np
 
 from minimamba.arrays import to_floats
 from minimamba.errors import InputError
+from minimamba.ops.adam import AdamState, adam_init, adamw_update, shrunk, squares
+from minimamba.recsys.data.windows import cut, cut_all
 from minimamba.recsys.metrics import summarize
-from minimamba.recsys.optim import AdamState, adam_init, adamw_update, shrunk, squares
 from minimamba.recsys.protocol import evaluate
-from minimamba.recsys.windows import cut, cut_all
 from minimamba.recsys.zoo import check_loss
 
 # What overflows is found by our own checks, which say where; NumPy's warnings only repeat it.

@@ -8,9 +8,9 @@ import numpy as np
 
 from minimamba.errors import InputError
 from minimamba.models.explain import echo_receptive_field
+from minimamba.recsys.data.windows import cut
 from minimamba.recsys.progress import SHOWN
 from minimamba.recsys.serve import data_of_run, open_server
-from minimamba.recsys.windows import cut
 from minimamba.recsys.zoo import echo_variants
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # of Okabe and Ito

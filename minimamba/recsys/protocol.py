@@ -10,7 +10,7 @@ import numpy as np
 
 from minimamba.arrays import to_host
 from minimamba.errors import InputError
-from minimamba.recsys.windows import batches
+from minimamba.recsys.data.windows import batches
 
 NEGATIVES = 100
 

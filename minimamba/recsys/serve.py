@@ -14,10 +14,10 @@ from minimamba.errors import InputError
 from minimamba.models.explain import echo_attribution
 from minimamba.recsys.checkpoint import read_json, saved_config
 from minimamba.recsys.config import CHOICES, Config, read_config, with_settings
-from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.data.dataset import open_dataset
+from minimamba.recsys.data.windows import window
 from minimamba.recsys.fit import scorer
 from minimamba.recsys.run import load_best, measure
-from minimamba.recsys.windows import window
 from minimamba.recsys.zoo import Model, echo_variants
 from minimamba.trees import load_arrays
 

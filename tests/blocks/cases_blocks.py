@@ -29,7 +29,7 @@ from minimamba.ops.conv import ConvParams
 from minimamba.ops.glu import GLUParams
 from minimamba.ops.linear import LinearParams
 from minimamba.ops.norm import NormParams
-from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
+from minimamba.ops.selective.last import selective_scan_last, selective_scan_last_backward
 from minimamba.ops.spectral import FilterParams
 from tests.cases import Case, normal
 

@@ -110,7 +110,13 @@ def test_the_tables_of_results_hold_every_program_and_every_file():
 def test_every_paper_that_is_cited_stands_in_the_bibliography():
     listed = (ROOT / "docs" / "bibliography.md").read_text()
     cited = re.compile(r"arXiv[: ](\d{4}\.\d{5})", re.IGNORECASE)
-    places = ("minimamba/**/*.py", "tutorials/source/*.md", "docs/*.md", "*.md", "benchmarks/*.py")
+    places = (
+        "minimamba/**/*.py",
+        "tutorials/source/*.md",
+        "docs/*.md",
+        "*.md",
+        "benchmarks/**/*.py",
+    )
     found = {n for place in places for p in ROOT.glob(place) for n in cited.findall(p.read_text())}
     assert found and sorted(n for n in found if n not in listed) == []
 

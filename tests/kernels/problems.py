@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from minimamba.ops.selective import SelectiveScanInputs, selective_scan, selective_scan_backward
+from minimamba.ops.selective.scan import (
+    SelectiveScanInputs,
+    selective_scan,
+    selective_scan_backward,
+)
 
 FORWARD, GRADIENT = 2e-6, 5e-6  # relative, in the 2-norm, float32 against float64
 BFLOAT16 = 6e-3  # one rounding of the result, 2^-8 at worst, and the room of the sums

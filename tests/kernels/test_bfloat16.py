@@ -9,7 +9,7 @@ from minimamba.kernels import conv, selective
 from minimamba.kernels.bfloat16 import to_bfloat16
 from minimamba.kernels.selective_launch import SEQUENCES
 from minimamba.ops.conv import ConvParams, causal_conv1d
-from minimamba.ops.selective import selective_scan, selective_scan_backward
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests import cupy_stand_in
 from tests.kernels.problems import BFLOAT16, check, double, selective_problem
 from tests.kernels.test_dispatch import each, normal, on_device

@@ -4,7 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks import gpu_bench, gpu_counts, gpu_parts, gpu_shapes
+from benchmarks.gpu import bench as gpu_bench
+from benchmarks.gpu import counts as gpu_counts
+from benchmarks.gpu import parts as gpu_parts
+from benchmarks.gpu import shapes as gpu_shapes
 from minimamba.kernels import launch, selective_launch, spectral
 
 ROOT = Path(__file__).parents[2]

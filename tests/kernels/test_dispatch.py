@@ -20,8 +20,8 @@ from minimamba.ops.conv import (
     causal_conv1d_backward,
     causal_conv1d_step,
 )
-from minimamba.ops.selective import selective_scan, selective_scan_backward
-from minimamba.ops.selective_last import selective_scan_last, selective_scan_last_backward
+from minimamba.ops.selective.last import selective_scan_last, selective_scan_last_backward
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from minimamba.ops.spectral import (
     FilterParams,
     causal_filter,

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from benchmarks import gpu_check, gpu_parts
+from benchmarks.gpu import check as gpu_check
+from benchmarks.gpu import parts as gpu_parts
 
 PART = """
 import json, os, sys, time

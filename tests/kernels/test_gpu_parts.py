@@ -12,16 +12,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks import (
-    gpu_bench,
-    gpu_numbers,
-    gpu_page,
-    gpu_parts,
-    gpu_report,
-    gpu_shapes,
-    gpu_windows,
-)
-from benchmarks.gpu_problems import Far
+from benchmarks.gpu import bench as gpu_bench
+from benchmarks.gpu import numbers as gpu_numbers
+from benchmarks.gpu import page as gpu_page
+from benchmarks.gpu import parts as gpu_parts
+from benchmarks.gpu import report as gpu_report
+from benchmarks.gpu import shapes as gpu_shapes
+from benchmarks.gpu import windows as gpu_windows
+from benchmarks.gpu.problems import Far
 from minimamba.kernels import scan
 from tests.cupy_stand_in import OutOfMemoryError
 from tests.kernels import gpu_stand_in
@@ -112,7 +110,7 @@ def test_clean_sanitizers_are_quoted(tool, page):
     assert not page.errors and not page.left_out
     calls = path.with_name("compute-sanitizer.calls").read_text().splitlines()
     assert [c.split()[1] for c in calls] == ["memcheck", "racecheck"]
-    assert all("--report-api-errors no" in c and c.endswith("gpu_numbers") for c in calls)
+    assert all("--report-api-errors no" in c and c.endswith("gpu.numbers") for c in calls)
 
 
 def test_what_a_sanitizer_finds_is_an_error(tool, page):

@@ -6,7 +6,7 @@ import pytest
 from minimamba.kernels import selective, selective_launch
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
 from minimamba.kernels.launch import using
-from minimamba.ops.selective import SelectiveScanGrads
+from minimamba.ops.selective.scan import SelectiveScanGrads
 from tests.kernels.emulator import ORDERS, RANDOM, Emulator
 from tests.kernels.problems import (
     BFLOAT16,

@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import nbformat
-
-from minimamba.check import Verdict
+from check import Verdict
 
 TUTORIALS = Path(__file__).resolve().parents[2] / "tutorials"
 

@@ -9,9 +9,9 @@ import sys
 import time
 
 import pytest
+from check import Exercise
 
 from minimamba import ops
-from minimamba.check import Exercise
 from tests.notebooks.runner import TUTORIALS, load, notebooks, run, tags
 
 sys.path.insert(0, str(TUTORIALS.parent / ".ci"))
@@ -126,5 +126,5 @@ def test_every_check_is_one_of_the_library(path):
             module, name = re.match(r"(check)\.(\w+)\(", cell.source).groups()
             source = "\n".join(c.source for c in code(load(path)))
             topic = re.search(r"from minimamba\.check import (\w+) as check", source)[1]
-            library = importlib.import_module(f"minimamba.check.{topic}")
+            library = importlib.import_module(f"check.{topic}")
             assert isinstance(getattr(library, name), Exercise), module

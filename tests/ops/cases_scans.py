@@ -48,7 +48,7 @@ from minimamba.ops.recurrence import (
     recurrence_backward,
     sequential,
 )
-from minimamba.ops.selective import selective_scan, selective_scan_backward
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests.cases import Case, normal
 
 STEP = 0.3  # of the dense systems

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minimamba.ops.recurrence import recurrence
-from minimamba.oracle.bound import recurrence_bound
+from minimamba.oracle.bound.tolerance import recurrence_bound
 
 path = Path(__file__).parents[2] / "tutorials" / "counterexamples.py"
 spec = importlib.util.spec_from_file_location("counterexamples", path)

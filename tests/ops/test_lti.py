@@ -19,7 +19,7 @@ from minimamba.ops.lti import (
     transfer_function,
 )
 from minimamba.ops.recurrence import blelloch, chunked, recurrence, sequential
-from minimamba.oracle.bound import recurrence_bound, unit_roundoff
+from minimamba.oracle.bound.tolerance import recurrence_bound, unit_roundoff
 
 LENGTHS = [1, 2, 3, 7, 8, 31, 32, 33, 97, 128, 211]  # odd, even, prime, powers of two and beside
 

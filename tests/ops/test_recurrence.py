@@ -16,8 +16,8 @@ from minimamba.ops.recurrence import (
     recurrence_step,
     sequential,
 )
-from minimamba.oracle import truth
-from minimamba.oracle.bound import recurrence_bound, tolerance
+from minimamba.oracle.bound.tolerance import recurrence_bound, tolerance
+from minimamba.oracle.truth import scan as truth
 from tests.ops.drawing import DTYPES, decays, drives, dtypes, lengths, normal, seeds, sequences
 
 SCHEDULES = {

@@ -6,7 +6,7 @@ and is exact to rounding in both. A seventh arithmetic for the programs, of no u
 
 import numpy as np
 
-from minimamba.oracle.arithmetic import Plain
+from minimamba.oracle.truth.arithmetic import Plain
 
 PLAIN = Plain(np.longdouble)
 

@@ -3,7 +3,7 @@
 import sys
 import time
 
-if "minimamba.oracle.run" in " ".join(sys.orig_argv):
+if "minimamba.oracle.command" in " ".join(sys.orig_argv):
     time.sleep(600)
 
 

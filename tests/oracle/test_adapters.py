@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.oracle.case import quantize
-from minimamba.oracle.frameworks import FRAMEWORKS, MEMORY, find_framework
+from minimamba.oracle.contract.case import quantize
+from minimamba.oracle.target.frameworks import FRAMEWORKS, MEMORY, find_framework
 
 from . import examples
 from .mutants import base

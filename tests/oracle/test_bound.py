@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minimamba.oracle import bound, truth
-from minimamba.oracle.cases import draw
-from minimamba.oracle.judge import Judge, accepted, grades
-from minimamba.oracle.trial import failures
+from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.bound.judge import Judge, accepted, grades
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.failures import failures
+from minimamba.oracle.truth import scan as truth
 
 from .mutants.kill import RIGHT, mutate, target_of
 

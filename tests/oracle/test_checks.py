@@ -5,10 +5,10 @@ import types
 import numpy as np
 import pytest
 
-from minimamba.oracle.cases import draw
-from minimamba.oracle.checks import CHECKS
-from minimamba.oracle.judge import accepted
-from minimamba.oracle.trial import failures
+from minimamba.oracle.bound.judge import accepted
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.failures import failures
+from minimamba.oracle.relations.general import CHECKS
 
 from .mutants import base
 from .mutants.kill import OPTIONS, target_of

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.oracle.cases import draw
-from minimamba.oracle.repeats import repeat
-from minimamba.oracle.sizes import CHANCES, KINDS, LONG
-from minimamba.oracle.target import Target
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.cases.sizes import CHANCES, KINDS, LONG
+from minimamba.oracle.relations.repeats import repeat
+from minimamba.oracle.target.call import Target
 
 from . import examples
 from .mutants.kill import RIGHT, weights

@@ -10,8 +10,9 @@ from minimamba.blocks.sequence import flip_valid, read_ends
 from minimamba.models.echo import echo_encode, echo_encode_backward
 from minimamba.models.echo_init import EchoConfig, init_echo
 from minimamba.models.interop import echo_from_state_dict, echo_to_state_dict
-from minimamba.oracle import truth, truth_echo
-from minimamba.oracle.cases import draw
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.truth import echo as truth_echo
+from minimamba.oracle.truth import scan as truth
 
 from .dual import Duals
 

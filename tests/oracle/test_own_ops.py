@@ -7,9 +7,10 @@ from minimamba import oracle
 from minimamba.blocks.mamba import mamba, mamba_backward
 from minimamba.models.mamba_lm import LMLayerParams, LMParams, MambaLM, lm_backward, lm_logits
 from minimamba.models.state_dict import Entries, mamba_from_entries, mamba_to_entries
-from minimamba.ops import conv, discretize, schedules, selective, spectral
+from minimamba.ops import conv, discretize, schedules, spectral
 from minimamba.ops.norm import RMSNormParams
 from minimamba.ops.recurrence import recurrence, recurrence_backward
+from minimamba.ops.selective import scan as selective
 
 from .mutants.kill import lm_weights, weights
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.oracle.cases import draw
-from minimamba.oracle.frameworks import MEMORY
-from minimamba.oracle.paste import code, literal
-from minimamba.oracle.target import Target
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.target.call import Target
+from minimamba.oracle.target.frameworks import MEMORY
+from minimamba.oracle.target.paste import code, literal
 
 from . import examples
 from .mutants import base

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minimamba.oracle import bound
-from minimamba.oracle.related import apart, longer
+from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.relations.related import apart, longer
 
 TOLERANCE = 0.25
 JUDGE = SimpleNamespace(

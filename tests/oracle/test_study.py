@@ -1,4 +1,4 @@
-"""What `benchmarks/oracle_study.py` has measured is what the issue of false alarms asks for."""
+"""What `benchmarks/oracle/oracle_study.py` has measured holds what was asked of it."""
 
 import json
 from pathlib import Path

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
+from minimamba.oracle.command import COULD_NOT, RIGHT, WRONG, from_command_line, run_target
 from minimamba.oracle.report import save_heat_map
-from minimamba.oracle.run import COULD_NOT, RIGHT, WRONG, from_command_line, run_target
 
 from . import examples
 
@@ -234,7 +234,7 @@ def test_a_folder_that_is_not_there_is_said_before_anything_runs(option, capsys)
 
 
 def test_a_process_that_cannot_be_stopped_from_inside_is_ended(tmp_path):
-    script = "from minimamba.oracle import run; run.GRACE = 3.0; import sys; sys.exit("
-    script += "run.run_target('tests.oracle.stuck:stuck', budget=0.5))"
+    script = "from minimamba.oracle import command; command.GRACE = 3.0; import sys; sys.exit("
+    script += "command.run_target('tests.oracle.stuck:stuck', budget=0.5))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
     assert done.returncode == COULD_NOT and b"it was ended" in done.stderr

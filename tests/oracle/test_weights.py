@@ -6,8 +6,8 @@ from safetensors.numpy import save_file
 
 from minimamba import oracle
 from minimamba.errors import InputError
-from minimamba.oracle.cases_model import small_weights
-from minimamba.oracle.run import _judge, read_weights
+from minimamba.oracle.cases.models import small_weights
+from minimamba.oracle.command import _judge, read_weights
 
 from . import examples
 from .mutants.kill import RIGHT, lm_weights

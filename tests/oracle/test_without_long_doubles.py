@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.oracle import arithmetic, truth
-from minimamba.oracle.arithmetic import Multi, Plain, best
+from minimamba.oracle.truth import arithmetic
+from minimamba.oracle.truth import scan as truth
+from minimamba.oracle.truth.arithmetic import Multi, Plain, best
 
 from . import examples
 from .mutants import base

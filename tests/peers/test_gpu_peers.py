@@ -10,8 +10,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from benchmarks import gpu_bench, gpu_page, gpu_parts, gpu_peers
-from minimamba.ops.selective import selective_scan, selective_scan_backward
+from benchmarks.gpu import bench as gpu_bench
+from benchmarks.gpu import page as gpu_page
+from benchmarks.gpu import parts as gpu_parts
+from benchmarks.gpu import peers as gpu_peers
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests.kernels import gpu_stand_in
 
 torch = pytest.importorskip("torch", reason="needs the extra `peers`")

@@ -14,15 +14,16 @@ import pytest
 
 from minimamba.models.echo import echo_loss, echo_loss_backward
 from minimamba.models.mamba_lm import lm_backward, lm_logits, lm_step, load_pretrained
-from minimamba.oracle import bound, truth_block
-from minimamba.recsys.optim import adam_init, adam_update, adamw_update
+from minimamba.ops.adam import adam_init, adam_update, adamw_update
+from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.truth import block as truth_block
 from minimamba.trees import tree_leaves, tree_map
 from tests.models.helpers import random_echo, random_rows
 from tests.models.test_mamba_lm import to_entries
 
 torch = pytest.importorskip("torch", reason="needs the extra `peers`")
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ECHO_TORCH = Path(__file__).parents[2] / "benchmarks" / "echo_torch.py"
+ECHO_TORCH = Path(__file__).parents[2] / "benchmarks" / "cpu" / "echo_torch.py"
 
 
 @pytest.fixture(scope="module", autouse=True)

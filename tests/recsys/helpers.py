@@ -8,7 +8,7 @@ import pytest
 
 from minimamba.ops.embedding import embedding, embedding_backward
 from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
-from minimamba.recsys.prepare import Sequences
+from minimamba.recsys.data.prepare import Sequences
 from minimamba.recsys.zoo import Model
 
 ROOT = Path(__file__).resolve().parents[2]

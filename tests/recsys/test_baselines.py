@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from minimamba.recsys.baselines import markov, popularity, train_events
-from minimamba.recsys.formats import read_log
+from minimamba.recsys.data.formats import read_log
+from minimamba.recsys.data.prepare import leave_one_out, prepare
 from minimamba.recsys.metrics import summarize
-from minimamba.recsys.prepare import leave_one_out, prepare
 from minimamba.recsys.protocol import evaluate
 
 from .helpers import make_sequences, random_sequences, real

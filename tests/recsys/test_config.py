@@ -17,7 +17,7 @@ from minimamba.recsys.config import (
     to_toml,
     with_settings,
 )
-from minimamba.recsys.prepare import SPLITS
+from minimamba.recsys.data.prepare import SPLITS
 from minimamba.recsys.protocol import PROTOCOLS
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))

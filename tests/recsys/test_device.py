@@ -11,9 +11,9 @@ from minimamba.arrays import to_host
 from minimamba.kernels.launch import using
 from minimamba.ops.dropout import dropout
 from minimamba.recsys import commands, run
-from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.data.dataset import open_dataset
+from minimamba.recsys.data.windows import cut
 from minimamba.recsys.fit import begin, train_step
-from minimamba.recsys.windows import cut
 from minimamba.recsys.zoo import build, first_weights
 from minimamba.trees import load_arrays, tree_leaves, tree_map
 from tests import cupy_stand_in

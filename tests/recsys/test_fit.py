@@ -5,6 +5,8 @@ import pytest
 
 from minimamba.errors import InputError
 from minimamba.recsys.config import Config, with_settings
+from minimamba.recsys.data.prepare import leave_one_out
+from minimamba.recsys.data.windows import cut
 from minimamba.recsys.fit import (
     TrainingError,
     begin,
@@ -15,8 +17,6 @@ from minimamba.recsys.fit import (
     train_step,
     training_rows,
 )
-from minimamba.recsys.prepare import leave_one_out
-from minimamba.recsys.windows import cut
 from minimamba.recsys.zoo import build, first_weights
 
 from .helpers import bigram, random_sequences

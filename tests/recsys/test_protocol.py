@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from minimamba.errors import InputError
+from minimamba.recsys.data.windows import cut
 from minimamba.recsys.protocol import NEGATIVES, PROTOCOLS, evaluate, rank_rows
-from minimamba.recsys.windows import cut
 
 from .helpers import make_sequences, random_sequences
 

@@ -15,7 +15,7 @@ import pytest
 from minimamba.errors import InputError
 from minimamba.recsys import checkpoint, run
 from minimamba.recsys.config import Config, with_settings
-from minimamba.recsys.dataset import open_dataset
+from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.fit import begin
 from minimamba.trees import load_arrays
 

@@ -9,9 +9,9 @@ import pytest
 from minimamba.errors import InputError
 from minimamba.models.echo import echo_scores
 from minimamba.recsys import plots, report, run, serve
-from minimamba.recsys.dataset import open_dataset
-from minimamba.recsys.prepare import leave_one_out
-from minimamba.recsys.windows import window
+from minimamba.recsys.data.dataset import open_dataset
+from minimamba.recsys.data.prepare import leave_one_out
+from minimamba.recsys.data.windows import window
 
 from .helpers import random_sequences
 from .test_run import settings, write_log

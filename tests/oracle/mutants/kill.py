@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minimamba.oracle.cases import draw
-from minimamba.oracle.judge import accepted
-from minimamba.oracle.sizes import KINDS
-from minimamba.oracle.target import DidNotRun, Target
-from minimamba.oracle.trial import failures
+from minimamba.oracle.bound.judge import accepted
+from minimamba.oracle.cases.draw import draw
+from minimamba.oracle.cases.sizes import KINDS
+from minimamba.oracle.failures import failures
+from minimamba.oracle.target.call import DidNotRun, Target
 
 HERE = Path(__file__).parent
 OPS = (HERE / "base.py").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Times and memory on a CPU, beside peers."""

@@ -1,0 +1,185 @@
+"""How fast is a training step of EchoMamba4Rec? Forward, backward and Adam, beside PyTorch.
+
+python benchmarks/cpu/training_step.py                 all sizes (minutes)
+python benchmarks/cpu/training_step.py --quick         the smallest, few rounds, nothing saved
+
+Width 64, 32 states, one layer, 3,416 items, dropout 0.2, float32, one core, histories as long as
+MovieLens-1M's. The rounds of all programs alternate; memory is measured in a process of its own.
+"""
+
+import argparse
+import cProfile
+import json
+import pstats
+import statistics
+import subprocess
+import sys
+
+from benchmarks.common import (
+    absent,
+    allocated,
+    interleave,
+    pin,
+    ratio,
+    resident,
+    save,
+    say_left_out,
+    show,
+)
+
+pin()  # before anything that reads its number of threads when it is loaded
+
+import numpy as np  # noqa: E402
+
+from minimamba import EchoConfig, echo_loss, echo_loss_backward, init_echo  # noqa: E402
+from minimamba.ops.adam import adam_init, adam_update  # noqa: E402
+from minimamba.trees import tree_leaves, tree_map  # noqa: E402
+
+SIZES = [(64, 50), (256, 50), (64, 200), (256, 200)]
+ITEMS, RATE, OURS = 3416, 0.2, "minimamba"
+SCANS = {"torch, loop": "loop", "torch, mambapy pscan": "pscan"}
+NEEDS = {"torch, loop": ("torch",), "torch, mambapy pscan": ("torch", "mambapy.pscan")}
+
+
+def draw(b, l, items=ITEMS, dtype="float32", **sizes):
+    """Return a batch and weights; lengths are log-normal with a median of 99 items, cut at l."""
+    rng = np.random.default_rng(0)
+    lengths = np.clip(np.exp(rng.normal(4.6, 1.0, b)).astype(int), 3, l)
+    item_seq = rng.integers(1, items + 1, (b, l)) * (np.arange(l) < lengths[:, None])
+    params = init_echo(rng, EchoConfig(items=items, length=l, **sizes))
+    target = rng.integers(1, items + 1, b)
+    return (item_seq, lengths, target), tree_map(lambda x: x.astype(dtype), params)
+
+
+def our_step(batch, params):
+    """Return a call that takes one training step after the other."""
+    state, rng = [params, adam_init(params)], np.random.default_rng(1)
+
+    def step():
+        _, cache = echo_loss(*batch, state[0], RATE, rng)
+        state[:] = adam_update(state[0], echo_loss_backward(cache), state[1])
+
+    return step
+
+
+def torch_step(batch, params, scan):
+    """Return the same in PyTorch; `scan` is the name of one in `echo_torch`."""
+    import torch
+
+    from benchmarks.cpu import echo_torch
+
+    torch.set_num_threads(1)
+    scan = getattr(echo_torch, scan)
+    params, batch = echo_torch.to_torch(params), [torch.from_numpy(x) for x in batch]
+    optimizer = torch.optim.Adam([leaf for _, leaf in tree_leaves(params)])
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        echo_torch.loss(*batch, params, RATE, scan).backward()
+        optimizer.step()
+
+    return step
+
+
+def contenders(batch, params):
+    """Return {name: step} of every program that is installed, ours first."""
+    steps = {OURS: our_step(batch, params)}
+    for name, scan in SCANS.items():
+        if name not in left_out():
+            steps[name] = torch_step(batch, params, scan)
+    return steps
+
+
+def left_out():
+    """Return {name: reason} of the peers that are not installed."""
+    reasons = {name: absent(*modules) for name, modules in NEEDS.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def check_equal():
+    """Require of all programs the same loss and gradients before anything is timed."""
+    if absent("torch"):
+        return
+    import torch
+
+    from benchmarks.cpu import echo_torch
+
+    batch, params = draw(3, 7, items=20, dtype="float64", width=8, state=4)
+    loss, cache = echo_loss(*batch, params)
+    grads = dict(tree_leaves(echo_loss_backward(cache)))
+    leaves = echo_torch.to_torch(params)
+    theirs = echo_torch.loss(*map(torch.from_numpy, batch), leaves)
+    assert abs(theirs.item() - loss) < 1e-12
+    for path, grad in echo_torch.gradients(theirs, leaves).items():
+        scale = np.abs(grads[path]).max()
+        assert np.abs(grad.numpy() - grads[path]).max() <= 1e-10 * scale, path
+
+
+def memory(b, l, name):
+    """Return the growth of resident memory during one step, in MiB, in a process of its own."""
+    command = [sys.executable, __file__, "--memory", name, str(b), str(l)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def measure_memory(name, b, l):
+    """Print what one step takes; the first step, so that nothing hides in reused pages."""
+    step = contenders(*draw(b, l))[name]
+    print(json.dumps(resident(step) / 2**20))
+
+
+def profile(step, rows=12):
+    """Return where our step spends its time: [[function, share], ...]."""
+    profiler = cProfile.Profile()
+    profiler.runcall(step)
+    stats = pstats.Stats(profiler)
+    spent = sorted(((s[2], key) for key, s in stats.stats.items()), reverse=True)[:rows]
+    return [[key[2].strip("<>"), round(own / stats.total_tt, 3)] for own, key in spent]
+
+
+def measure(b, l, rounds, seconds):
+    """Time every program at one size; return what goes into the JSON file."""
+    steps = contenders(*draw(b, l))
+    times = interleave(steps, rounds, seconds)
+    programs = {
+        name: {
+            "ms": statistics.median(times[name]) * 1e3,
+            "ratio": ratio(times, name, OURS),
+            "MiB": memory(b, l, name),
+        }
+        for name in times
+    }
+    programs[OURS]["MiB allocated"] = allocated(steps[OURS]) / 2**20
+    return {"b": b, "l": l, "programs": programs, "profile": profile(steps[OURS])}
+
+
+def report(result):
+    """Print one size's table, and where our time goes."""
+    rows = {
+        name: [f"{x[key]:.{digits}f}" for key, digits in (("ms", 0), ("ratio", 2), ("MiB", 0))]
+        for name, x in result["programs"].items()
+    }
+    title = f"one training step, b = {result['b']}, l = {result['l']}, float32"
+    show(title, rows, ["ms", "/ ours", "peak MiB"])
+    print("where ours goes:", ", ".join(f"{n} {s:.0%}" for n, s in result["profile"][:6]), "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the smallest size, nothing saved")
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.memory:
+        name, b, l = args.memory
+        return measure_memory(name, int(b), int(l))
+    check_equal()
+    say_left_out(left_out())
+    results = []
+    for b, l in SIZES[:1] if args.quick else SIZES:
+        results.append(measure(b, l, *((3, 5) if args.quick else (9, 90))))
+        report(results[-1])
+        if not args.quick:
+            save("training_step", {"results": results})  # the largest size takes minutes
+
+
+if __name__ == "__main__":
+    main()

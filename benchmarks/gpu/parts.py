@@ -1,0 +1,250 @@
+"""The parts of `make gpu-check`, each run in a process of its own by `gpu_check`.
+
+A part is a function of a `Page`: it puts one result after another there, and the page is on the
+disk after each. What is left when its time is up is named; what fails is named and the rest runs.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from benchmarks.gpu import peers as gpu_peers
+from benchmarks.gpu.page import NotRun, Page, finish
+from minimamba.arrays import gpu_unavailable
+from minimamba.kernels import spectral
+
+SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurrence: b, l, width
+IN_ARRAYS = (256, 50, 128, 32)  # of the fused scan in array code: thousands of launches
+
+
+def device(page):
+    """Which device, driver and libraries the figures belong to; NotRun without a GPU."""
+    if reason := gpu_unavailable():
+        raise NotRun(reason)
+    import cupy
+
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    page.put("device", properties["name"].decode())
+    page.put("memory", properties["totalGlobalMem"])
+    page.put("driver", cupy.cuda.runtime.driverGetVersion())
+    page.put("nvrtc", ".".join(map(str, cupy.cuda.nvrtc.getVersion())))
+    page.put("cupy", cupy.__version__)
+    page.put("python", sys.version.split()[0])
+
+
+def numbers(page):
+    """Every kernel against float64, and the timed shapes on one of their sequences."""
+    import cupy
+
+    from benchmarks.gpu import numbers as gpu_numbers
+    from benchmarks.gpu import shapes as gpu_shapes
+
+    jobs = {
+        name: partial(judged, check, cupy.asarray) for name, check in gpu_numbers.checks().items()
+    }
+    for shape in gpu_shapes.SHAPES:
+        for memory in ("float32", "bfloat16"):
+            check = partial(gpu_shapes.check_shape, shape=shape, memory=memory)
+            jobs[f"timed shape {shape} {memory}"] = partial(judged, check, cupy)
+    page.run(jobs)
+
+
+def judged(check, argument):
+    """Run a check; return {number: (distance, allowed)}, or raise and name what is too far."""
+    far = check(argument)
+    bad = [
+        f"{k} {d.distance:.1e} away, allowed {d.allowed:.0e}" for k, d in far.items() if not d.ok
+    ]
+    if bad:
+        raise AssertionError("; ".join(bad))
+    return {k: tuple(map(float, d)) for k, d in far.items()}
+
+
+def times(page):
+    """The fused scan at the four shapes, float32 and bfloat16."""
+    import cupy
+
+    from benchmarks.gpu import bench
+
+    limits = bench.open_device(cupy)
+    page.put("limits", {"copied": limits.copied, "exponentials": limits.exponentials})
+    jobs = {
+        f"fused {shape} {memory}": partial(dicts, cupy, bench.fused_rows, limits, shape, memory)
+        for shape in bench.SHAPES
+        for memory in ("bfloat16", "float32")
+    }
+    page.run(jobs)
+
+
+def scans(page):
+    """The teaching ladder and the scans in array code."""
+    import cupy
+
+    from benchmarks.gpu import bench
+
+    limits = bench.open_device(cupy)
+    page.run(
+        {
+            "ladder, side by side": partial(dicts, cupy, bench.ladder_rows, limits, SIDE_BY_SIDE),
+            "arrays": partial(dicts, cupy, bench.array_ladder_rows, limits, SIDE_BY_SIDE),
+            "ladder, one long": partial(dicts, cupy, bench.ladder_rows, limits, ONE_LONG),
+            "fused, in arrays": partial(dicts, cupy, bench.array_rows, limits, IN_ARRAYS),
+        }
+    )
+
+
+def windows(page):
+    """The spectral filter by a matrix product and by cuFFT, over the length of the window."""
+    import cupy
+
+    from benchmarks.gpu import bench as gpu_bench
+    from benchmarks.gpu import windows as gpu_windows
+
+    limits = gpu_bench.open_device(cupy)
+    for batch, width in gpu_windows.BATCHES:
+        rows = []
+
+        def one(l, batch=batch, width=width, rows=rows):
+            rows += (new := gpu_windows.rows_of_a_window(limits, batch, width, l))
+            return [row._asdict() for row in new]
+
+        page.run({f"window ({batch}, {l}, {width})": partial(one, l) for l in gpu_windows.WINDOWS})
+        if rows:
+            found = {"rule": spectral.LONGEST_CIRCULANT, "measured": gpu_windows.crossover(rows)}
+            page.put(f"crossover ({batch}, l, {width})", found)
+
+
+def dicts(cupy, job, *args):
+    """Run a job that returns rows; return them as dicts, and give its memory back."""
+    try:
+        return [row._asdict() for row in job(*args)]
+    finally:
+        cupy.get_default_memory_pool().free_all_blocks()
+
+
+def peer(name, page):
+    """The selective scan of another package at the same shapes."""
+    from benchmarks.gpu import bench as gpu_bench
+
+    if reason := gpu_peers.missing(name):
+        raise NotRun(reason)
+    kinds = ("bfloat16", "float32") if name == "mamba_ssm" else ("float32",)
+    jobs = {}
+    for shape in gpu_bench.SHAPES:
+        for memory in kinds:
+            job = partial(gpu_peers.rows, name, shape, memory)
+            if gpu_peers.affordable(name, shape):
+                jobs[f"{name} {shape} {memory}"] = job
+            else:
+                page.left_out.append(f"{name} {shape}: a loop of {shape[1]} steps takes too long")
+    page.run(jobs)
+
+
+def tests(page):
+    """The laws and the kernels' door on CuPy arrays, by pytest."""
+    lacking = [m for m in ("pytest", "hypothesis") if importlib.util.find_spec(m) is None]
+    if lacking:
+        raise NotRun(
+            f"{' and '.join(lacking)} not installed; the numbers were checked all the same"
+        )
+    command = [sys.executable, "-m", "pytest", "tests/test_laws.py", "-k", "cupy_gives", "-rs"]
+    command += ["-q", "-W", "default", "-p", "no:cacheprovider", "-o", "addopts="]
+    if importlib.util.find_spec("xdist"):
+        command += ["-n", str(min(4, os.cpu_count() or 1))]
+    code, said = finish(command, page.left())
+    (page.folder / "gpu_tests.txt").write_text(said)
+    words = said.strip().splitlines()
+    page.put("pytest", words[-1] if words else "")
+    if code is None:
+        page.left_out.append("pytest was stopped when its time was up: see gpu_tests.txt")
+    elif code:
+        page.errors["pytest"] = "\n".join(words[-12:])
+
+
+def sanitizer(page):
+    """compute-sanitizer's memcheck and racecheck over the small kernels."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/cuda/bin"])
+    tool = shutil.which("compute-sanitizer", path=places)
+    if tool is None:
+        raise NotRun("compute-sanitizer is not installed")
+    for check, share in [("memcheck", 0.5), ("racecheck", 1.0)]:
+        code, said = under(tool, check, share * page.left())
+        (page.folder / f"{check}.txt").write_text(said)
+        verdict = [line for line in said.splitlines() if "SUMMARY" in line]
+        page.put(check, verdict[-1] if verdict else "no verdict")
+        if not verdict:
+            why = "its time was up" if code is None else " ".join(said.split()[-30:])
+            page.left_out.append(f"{check}: {why}")
+        elif not all(" 0 errors" in line or " 0 hazards" in line for line in verdict):
+            page.errors[check] = f"{verdict[-1]}: see {check}.txt"
+
+
+def under(tool, check, seconds):
+    """Run the small kernels under one of compute-sanitizer's tools; return (exit code, output).
+
+    CuPy asks the driver for things it may not have: those answers are no errors of ours. Only our
+    kernels are looked at ("ca" is in every name of them), unless this version knows no such option.
+    """
+    command = [tool, "--tool", check, "--report-api-errors", "no"]
+    target = [sys.executable, "-m", "benchmarks.gpu.numbers"]
+    began = time.monotonic()
+    code, said = finish([*command, "--kernel-regex", "kns=ca", *target], seconds)
+    if code and "SUMMARY" not in said:
+        code, said = finish([*command, *target], seconds - (time.monotonic() - began))
+    return code, said
+
+
+def epoch(page):
+    """One epoch of the recommender through the command line."""
+    from minimamba.recsys.data.dataset import BUILT_IN
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        command = [sys.executable, "-m", "minimamba", "train", "--data", f"{BUILT_IN}1"]
+        command += ["--set", "train.epochs=1", "--set", "train.batch=2048", "-q"]
+        began = time.monotonic()
+        code, said = finish([*command, "--device", "gpu", "--out", str(out)], page.left())
+        page.put("seconds", round(time.monotonic() - began, 1))
+        if code is None:
+            page.left_out.append("the epoch was stopped when its time was up")
+        elif code:
+            page.errors["epoch"] = said[-1500:]
+        else:
+            page.put("test", json.loads((out / "result.json").read_text())["test"])
+
+
+PARTS = {
+    "device": (device, 40),  # the part, and the seconds it may take
+    "numbers": (numbers, 100),
+    "times": (times, 90),
+    "scans": (scans, 25),
+    "windows": (windows, 25),
+    "epoch": (epoch, 90),
+    "tests": (tests, 90),
+    "sanitizer": (sanitizer, 100),
+    **{name: (partial(peer, name), 40) for name in gpu_peers.NAMES},
+}
+
+
+def main(name, path, seconds, folder):
+    """Run one part; return 0, 1 when something failed, 3 when it cannot run here."""
+    page = Page(path, float(seconds), folder)
+    try:
+        PARTS[name][0](page)
+    except NotRun as reason:
+        page.put("not run", str(reason))
+        return 3
+    except Exception as error:  # what is not inside a job: an import, the first use of the device
+        page.errors[name] = f"{type(error).__name__}: {str(error)[:1500]}"
+    page.save()
+    return 1 if page.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What the oracle's bounds and verdicts are worth."""

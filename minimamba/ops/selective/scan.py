@@ -1,0 +1,215 @@
+"""Mamba's selective scan: its definition, its fast form, its backward and its step.
+
+The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives the same numbers
+without ever holding a (b, l, e, n) array: it works through cache-sized blocks
+(`selective_blocks`), keeps the state at block borders only, and its backward computes each block
+again. What it allocates beyond inputs and outputs is `selective_plan.memory`. CuPy arrays of
+float32 go to a CUDA kernel that does the same (`kernels.launch`); sequences of bfloat16 go to it
+directly (`kernels.selective.forward` and `backward`).
+
+Reference: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
+arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta B, Eq. (2.7).
+"""
+
+from typing import NamedTuple
+
+from minimamba.arrays import Array, array_namespace
+from minimamba.kernels.launch import dispatch
+from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
+from minimamba.ops.selective import blocks
+from minimamba.ops.selective import plan as plans
+from minimamba.ops.selective.blocks import SelectiveScanInputs
+from minimamba.ops.selective.memory import short_buffers
+from minimamba.ops.selective.naive import selective_scan_naive, selective_scan_step
+
+__all__ = [
+    "SelectiveScanCache",
+    "SelectiveScanGrads",
+    "SelectiveScanInputs",
+    "selective_scan",
+    "selective_scan_backward",
+    "selective_scan_naive",
+    "selective_scan_step",
+]
+
+AXES = {
+    "u": "ble",
+    "delta": "ble",
+    "A": "en",
+    "B": "bln",
+    "C": "bln",
+    "D": "e",
+    "z": "ble",
+    "delta_bias": "e",
+    "h0": "ben",
+}
+
+
+class SelectiveScanGrads(NamedTuple):
+    """Gradients of the inputs of `selective_scan`; None where the input was None."""
+
+    u: Array  # (b, l, e)
+    delta: Array  # (b, l, e)
+    A: Array  # (e, n)
+    B: Array  # (b, l, n)
+    C: Array  # (b, l, n)
+    D: Array | None  # (e,)
+    z: Array | None  # (b, l, e)
+    delta_bias: Array | None  # (e,)
+    h0: Array | None  # (b, e, n)
+
+
+class SelectiveScanCache(NamedTuple):
+    """What `selective_scan_backward` needs: the inputs, and the states at block borders."""
+
+    inputs: SelectiveScanInputs
+    h0: Array | None  # (b, e, n)
+    borders: Array  # (blocks + 1, b, n, e): h0, the state after every block
+    plan: plans.Plan  # the sizes of its blocks
+
+
+def selective_scan(
+    u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, h0=None
+):
+    """Run the selective state space over whole sequences, Eqs. (7.1) to (7.5).
+
+    Parameters
+    ----------
+    u, delta : array, shape (b, l, e)
+        Input and step size; delta may be negative (then the state grows where A < 0).
+    A : array, shape (e, n)
+        Continuous-time decay rates, negative in a stable system.
+    B, C : array, shape (b, l, n)
+        What each token writes to the state and reads from it.
+    D, delta_bias : array, shape (e,), optional
+        Skip connection; bias added to delta.
+    z : array, shape (b, l, e), optional
+        Gate: the output is multiplied by silu(z).
+    delta_softplus : bool
+        Whether the step size is softplus(delta + delta_bias).
+    h0 : array, shape (b, e, n), optional
+        State before the first token; zero if absent.
+
+    Returns
+    -------
+    y : array, shape (b, l, e)
+    h_last : array, shape (b, e, n)
+        State after the last token: pass it as `h0` to go on.
+    cache : SelectiveScanCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape does not fit the others, or a dtype is not the real floating one of the others.
+
+    See Also
+    --------
+    selective_scan_backward, selective_scan_step, selective_scan_naive
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> u = np.ones((1, 3, 1))
+    >>> y, h_last, cache = selective_scan(u, u, np.log(np.full((1, 1), 0.5)), u, u)
+    >>> y[0, :, 0]                                  # each step halves the state, then adds one
+    array([1.  , 1.5 , 1.75])
+    """
+    x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+    check_floating(x._asdict() | dict(delta_softplus=None, h0=h0), kinds="fc")
+    check_shapes(x._asdict() | dict(h0=h0), AXES, sources=("u", "A"))
+    kernel = dispatch("selective_scan", u) if A.size else None  # none is built for no states
+    if kernel is not None:
+        return kernel(x, h0)
+    xp = array_namespace(u)
+    (b, l, e), n = u.shape, A.shape[1]
+    plan = plans.plan(b, l, n, e, u.dtype.itemsize)
+    borders = xp.empty((len(plans.pieces(l, plan.steps)) + 1, b, n, e), u.dtype)
+    borders[0] = 0 if h0 is None else xp.swapaxes(h0, 1, 2)
+    y = xp.empty((b, l, e), u.dtype)
+    work = plans.allocate(xp, plan, n, e, u.dtype, adjoint=False)
+    with overflow_is_inf(xp), short_buffers(xp):
+        for row, span, border in plans.walk(b, l, plan):
+            piece = blocks.piece_forward(blocks.cut(x, row, span), borders[border, row], work)
+            y[row, span] = xp.swapaxes(piece, 0, 1)
+    h_last = xp.ascontiguousarray(xp.swapaxes(borders[-1], 1, 2))
+    return y, h_last, SelectiveScanCache(x, h0, borders, plan)
+
+
+def selective_scan_backward(dy, dh_last, cache):
+    """Pull dy and dh_last back through `selective_scan`, Eqs. (7.6) to (7.10).
+
+    Parameters
+    ----------
+    dy : array, shape (b, l, e)
+        Gradient of the output.
+    dh_last : array, shape (b, e, n), or None
+        Gradient of the last state; None if nothing depends on it.
+    cache : SelectiveScanCache
+
+    Returns
+    -------
+    grads : SelectiveScanGrads
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape or a dtype is not that of the output it belongs to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> u = np.ones((1, 3, 1))
+    >>> y, h_last, cache = selective_scan(u, u, np.log(np.full((1, 1), 0.5)), u, u)
+    >>> grads = selective_scan_backward(np.ones_like(y), None, cache)
+    >>> grads.u[0, :, 0]                       # the first token is read three times, halved twice
+    array([1.75, 1.5 , 1.  ])
+    """
+    x = cache.inputs
+    check_floating(dict(u=x.u, dy=dy, dh_last=dh_last))
+    given = dict(u=x.u, A=x.A, dy=dy, dh_last=dh_last)
+    check_shapes(given, dict(u="ble", A="en", dy="ble", dh_last="ben"), sources=("u", "A"))
+    kernel = dispatch("selective_scan_backward", cache)
+    if kernel is not None:
+        return kernel(dy, dh_last, cache)
+    xp = array_namespace(dy)
+    (b, l, e), n = x.u.shape, x.A.shape[1]
+    grads = _empty_grads(xp, x)
+    carries = xp.empty((b, n, e), dy.dtype)
+    carries[...] = 0 if dh_last is None else xp.swapaxes(dh_last, 1, 2)
+    work = plans.allocate(xp, cache.plan, n, e, dy.dtype, adjoint=True)
+    with overflow_is_inf(xp), short_buffers(xp):
+        for row, span, border in reversed(plans.walk(b, l, cache.plan)):
+            part = blocks.piece_backward(
+                blocks.time_first(dy[row, span]),
+                blocks.cut(x, row, span),
+                cache.borders[border, row],
+                carries[row],
+                work,
+            )
+            _collect(grads, part, row, span)
+    dh0 = None if cache.h0 is None else xp.ascontiguousarray(xp.swapaxes(carries, 1, 2))
+    return grads._replace(h0=dh0)
+
+
+def _empty_grads(xp, x):
+    """Return the gradients to be filled: those of sequences unset, those of weights zero."""
+
+    def empty(array):
+        return None if array is None else xp.empty(array.shape, array.dtype)
+
+    def zeros(array):
+        return None if array is None else xp.zeros(array.shape, array.dtype)
+
+    sequences = {name: empty(getattr(x, name)) for name in ("u", "delta", "B", "C", "z")}
+    weights = {name: zeros(getattr(x, name)) for name in ("A", "D", "delta_bias")}
+    return SelectiveScanGrads(**sequences, **weights, h0=None)
+
+
+def _collect(grads, part, row, span):
+    """Write one block's gradients to their places; those of the weights are sums over blocks."""
+    for name in ("u", "delta", "B", "C", "z"):
+        if getattr(grads, name) is not None:
+            getattr(grads, name)[row, span] = getattr(part, name).swapaxes(0, 1)
+    for name in ("A", "D", "delta_bias"):
+        if getattr(grads, name) is not None:
+            getattr(grads, name)[...] += getattr(part, name)

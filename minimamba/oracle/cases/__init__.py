@@ -1,0 +1,1 @@
+"""The inputs an implementation is tried on: drawn, sized, shrunk."""

@@ -1,0 +1,71 @@
+"""Padding of a block or a model; `checks.py` says how a check is called."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from minimamba.oracle.relations.related import apart, between, longer, main_output
+
+
+def padding(target, case, judge, result, rng):
+    """What lies behind the last real step changes nothing, nor does what a mask leaves out.
+
+    Without an argument `attention_mask` only the steps before the padding can be compared. With
+    one, padding on the left must leave the steps behind it alone as well, and, where there is a
+    state, padding on the right must not get into it: the sequence goes on as if it were not there.
+    """
+    l, k = case.sizes()["l"], int(rng.integers(1, 5))
+    if not l or not case.contract.causal:  # a window is read whole, its padding too
+        return None
+    masked = "attention_mask" in target.open
+    for side in ("right", "left") if masked else ("right",):
+        long, real = _padded(case, k, side, rng)
+        more = {"attention_mask": _mask(target, case, l + k, real)} if masked else {}
+        got = target.run(long, gradients=False, **more).outputs[main_output(case)][:, real]
+        gap = _apart(judge, case, got, result, k)
+        if gap > 1:
+            how = "masked steps" if masked else "more steps"
+            return f"{k} {how} on the {side} change the others, {gap:.3g} tolerances"
+    if masked and "state" in target.open and l > 1:
+        return _goes_on(target, case, judge, result, k, int(rng.integers(1, l)), rng)
+    return None
+
+
+def _goes_on(target, case, judge, result, k, cut, rng):
+    """The first `cut` steps, masked padding behind them, and then the rest from that state."""
+    first, real = _padded(between(case, 0, cut), k, "right", rng)
+    mask = _mask(target, case, cut + k, real)
+    state = target.run(first, gradients=False, attention_mask=mask).state
+    rest = target.run(between(case, cut, case.sizes()["l"]), gradients=False, state=state)
+    out = result.outputs[main_output(case)].copy()
+    out[:, cut:] = rest.outputs[main_output(case)]
+    gap = _apart(judge, case, out, result, k)
+    if gap <= 1:
+        return None
+    return f"{k} masked steps after step {cut} get into the state, {gap:.3g} tolerances"
+
+
+def _padded(case, k, side, rng):
+    """Return the case with k steps of other content on one side, and where the real ones are."""
+    key = next(iter(case.inputs))
+    x, l = case.inputs[key], case.sizes()["l"]
+    shape = (x.shape[0], k, *x.shape[2:])
+    if x.dtype.kind == "f":
+        beside = rng.standard_normal(shape)
+    else:
+        beside = rng.integers(0, case.sizes()["v"], shape)
+    parts = [x, beside] if side == "right" else [beside, x]
+    long = replace(case.with_inputs(**{key: np.concatenate(parts, 1)}), cotangents={}).rounded()
+    return long, slice(0, l) if side == "right" else slice(k, k + l)
+
+
+def _mask(target, case, length, real):
+    mask = np.zeros((case.sizes()["b"], length), np.int64)
+    mask[:, real] = 1
+    return target.frame.array(mask, case.dtype)
+
+
+def _apart(judge, case, got, result, k):
+    name, l = main_output(case), case.sizes()["l"]
+    doubt = longer(judge, l, k, name)
+    return apart(judge, name, got, result.outputs[name], result, doubt)

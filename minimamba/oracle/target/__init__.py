@@ -1,0 +1,1 @@
+"""Somebody's function: found, called, in its own framework."""

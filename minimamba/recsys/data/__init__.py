@@ -1,0 +1,1 @@
+"""From an interaction log in a file to sequences to train on."""
