@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
-INSTALL = "pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12)"
 
 
 def array_namespace(*arrays):
@@ -37,15 +36,14 @@ def array_namespace(*arrays):
     >>> array_namespace(np.ones(3), None).__name__
     'numpy'
     """
-    cupy = sys.modules.get("cupy")
     found = None
     for x in arrays:
         if isinstance(x, np.ndarray):
             mine = np
         elif x is None or isinstance(x, (np.generic, int, float, complex)):
             continue
-        elif cupy is not None and isinstance(x, cupy.ndarray):
-            mine = cupy
+        elif on_gpu(x):
+            mine = sys.modules["cupy"]
         else:
             raise TypeError(f"expected NumPy or CuPy arrays, got {_type_name(x)}")
         if found is not None and mine is not found:
@@ -86,18 +84,19 @@ def from_host(x, like):
     return array_namespace(like).asarray(x)
 
 
-def on_host(x):
-    """Say whether x lives on the host.
+def on_gpu(x):
+    """Say whether x is a CuPy array.
 
-    There caches want many small pieces of work; on a GPU every call costs more than a pass over
-    its cache, so that work wants few large ones.
+    On the host caches want many small pieces of work; on a GPU every call costs more than a pass
+    over its cache, so that work wants few large ones.
 
     Examples
     --------
-    >>> on_host(np.ones(2))
-    True
+    >>> on_gpu(np.ones(2))
+    False
     """
-    return array_namespace(x) is np
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(x, cupy.ndarray)
 
 
 def to_floats(*scalars):
@@ -112,47 +111,6 @@ def to_floats(*scalars):
     """
     xp = array_namespace(*scalars)
     return [float(x) for x in scalars] if xp is np else to_host(xp.stack(scalars)).tolist()
-
-
-def gpu_unavailable():
-    """Say why CuPy cannot be used, in one sentence; None when it can.
-
-    A real kernel is run, because a driver without a run-time compiler passes every cheaper test.
-
-    Examples
-    --------
-    >>> reason = gpu_unavailable()
-    >>> reason is None or isinstance(reason, str)
-    True
-    """
-    try:
-        import cupy
-    except ImportError:
-        return f"CuPy is not installed: {INSTALL}"
-    try:
-        if not cupy.cuda.is_available():
-            return "CuPy finds no CUDA device: is an NVIDIA driver installed?"
-        float((cupy.arange(2) + 1).sum())
-    except Exception as error:  # CUDA, driver, NVRTC and loader errors share no other base class
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        if "nvrtc" in reason.lower():
-            return f"CuPy finds no NVRTC, its compiler; {INSTALL} brings it ({reason})"
-        return f"CuPy cannot run a kernel: {reason}"
-    return None
-
-
-def gpu_name():
-    """Return which GPU CuPy uses, with its generation and driver; call it where there is one."""
-    import cupy
-
-    runtime, device = cupy.cuda.runtime, cupy.cuda.Device()
-    name = runtime.getDeviceProperties(device.id)["name"].decode()
-    free, total = (size / 2**30 for size in runtime.memGetInfo())
-    driver = runtime.driverGetVersion()
-    return (
-        f"{name}, sm_{device.compute_capability}, {free:.1f} of {total:.1f} GiB free, "
-        f"driver for CUDA {driver // 1000}.{driver % 1000 // 10}, CuPy {cupy.__version__}"
-    )
 
 
 def check_indices(name, indices, count):

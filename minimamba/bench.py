@@ -33,7 +33,7 @@ def run_script(what, rest, device="cpu"):
     InputError
         There is no such script beside this package, or no GPU where one is asked for.
     """
-    from minimamba.recsys.commands import placement
+    from minimamba.gpu import placement
 
     on_gpu = placement(device) is not np.asarray
     name, arguments = (ON_A_GPU, [what, *rest]) if on_gpu else (SCRIPTS[what], rest)

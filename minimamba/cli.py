@@ -37,9 +37,9 @@ def main(argv=None):
     except KeyboardInterrupt:
         return refuse("stopped; the same command goes on from the last save")
     except Exception as error:
-        from minimamba.kernels.launch import explain_failure
+        from minimamba import gpu
 
-        if (sentence := explain_failure(error)) is None:
+        if (sentence := gpu.explain(error)) is None:
             raise
         return refuse(sentence)
 
@@ -188,12 +188,12 @@ def add_info(commands):
 
 def run_info(args):
     """Print what is installed."""
-    from minimamba.arrays import gpu_name, gpu_unavailable
+    from minimamba import gpu
     from minimamba.recsys.run import versions
 
     for name, value in versions().items():
         print(f"{name:10} {value}")
-    print(f"{'gpu':10} {gpu_unavailable() or gpu_name()}")
+    print(f"{'gpu':10} {gpu.unavailable() or gpu.describe()}")
 
 
 def add_oracle(commands, wanted):

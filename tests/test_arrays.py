@@ -3,7 +3,6 @@
 import ast
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ from minimamba.arrays import (
     array_namespace,
     check_indices,
     from_host,
-    gpu_name,
-    gpu_unavailable,
     sum_rows,
     to_floats,
     to_host,
@@ -23,12 +20,8 @@ from tests import cupy_stand_in
 
 @pytest.fixture
 def cupy(monkeypatch):
-    """Put the stand-in where `import cupy` finds it, to be spoilt by the test."""
-    cupy_stand_in.install(monkeypatch)
-    spoilt = SimpleNamespace(**vars(cupy_stand_in.cupy))
-    spoilt.cuda = SimpleNamespace(**vars(spoilt.cuda))
-    monkeypatch.setitem(sys.modules, "cupy", spoilt)
-    return spoilt
+    """Put the stand-in where `import cupy` finds it."""
+    return cupy_stand_in.install(monkeypatch)
 
 
 def test_numpy_arrays_belong_to_numpy_and_numbers_to_no_one():
@@ -72,31 +65,6 @@ def test_several_numbers_come_home_in_one_wait(cupy):
     with cupy_stand_in.device.counted() as waits:
         assert to_floats(numbers.sum(), numbers.max()) == [3.0, 2.5]
     assert waits == {"get": 1}
-
-
-def test_a_usable_gpu_has_no_reason_against_it_and_a_name(cupy):
-    assert gpu_unavailable() is None
-    assert gpu_name().startswith("A stand-in, sm_90, 0.2 of 1.0 GiB free, driver for CUDA 13.2")
-
-
-def test_every_way_to_have_no_gpu_has_its_sentence(cupy, monkeypatch):
-    def failing(message):
-        def arange(n):
-            raise RuntimeError(message)
-
-        return arange
-
-    cupy.arange = failing('Failure finding "libnvrtc.so.13": No such file\nsecond line')
-    said = "CuPy finds no NVRTC, its compiler; pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12) "
-    assert gpu_unavailable() == (
-        f'{said}brings it (Failure finding "libnvrtc.so.13": No such file)'
-    )
-    cupy.arange = failing("an illegal instruction\nsecond line")
-    assert gpu_unavailable() == "CuPy cannot run a kernel: an illegal instruction"
-    cupy.cuda.is_available = lambda: False
-    assert gpu_unavailable() == "CuPy finds no CUDA device: is an NVIDIA driver installed?"
-    monkeypatch.setitem(sys.modules, "cupy", None)  # makes `import cupy` fail
-    assert gpu_unavailable().startswith("CuPy is not installed: pip install")
 
 
 def test_rows_are_summed_where_their_index_says():

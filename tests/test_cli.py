@@ -145,7 +145,7 @@ def test_a_loss_that_is_not_finite_is_one_sentence(tmp_path, capsys):
 
 
 def test_gpu_without_one_says_why(trained, capsys, monkeypatch):
-    monkeypatch.setattr("minimamba.recsys.commands.gpu_unavailable", lambda: "there is none here")
+    monkeypatch.setattr("minimamba.gpu.unavailable", lambda: "there is none here")
     message = fails(capsys, "evaluate", trained, "--device", "gpu")
     assert "--device gpu: there is none here" in message
     assert cli.main(["evaluate", str(trained), "--device", "auto"]) == 0

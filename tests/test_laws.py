@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minimamba.arrays import gpu_unavailable, to_host
+from minimamba import gpu
+from minimamba.arrays import to_host
+from minimamba.dispatch import using
 from minimamba.gradcheck import check_vjp
-from minimamba.kernels.launch import using
 from minimamba.trees import tree_leaves, tree_map
 from tests import cupy_stand_in
 from tests.cases import Sizes, collect, grads_of, pull, random_like
@@ -159,13 +160,13 @@ def on_a_gpu(case):
     )
 
 
-@pytest.mark.skipif(gpu_unavailable() is not None, reason=str(gpu_unavailable()))
+@pytest.mark.skipif(gpu.unavailable() is not None, reason=str(gpu.unavailable()))
 @on(CASES)
 def test_cupy_gives_what_numpy_gives(case):
     on_a_gpu(case)
 
 
-@pytest.mark.skipif(gpu_unavailable() is not None, reason=str(gpu_unavailable()))
+@pytest.mark.skipif(gpu.unavailable() is not None, reason=str(gpu.unavailable()))
 def test_cupy_gives_the_training_of_the_cpu_step_by_step(tmp_path):
     import cupy
 

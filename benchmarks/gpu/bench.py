@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.gpu.shapes import SHAPES, problem
-from minimamba.kernels import launch, scan, selective
+from minimamba.dispatch import using
+from minimamba.kernels import scan, selective
 from minimamba.ops import schedules
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 
@@ -172,7 +173,7 @@ def array_rows(device, shape):
     """Return the rows of the fused scan, and of the same scan in array code."""
     rows = fused_rows(device, shape, "float32", 0.3)
     x, dy = problem(device.cupy, shape, "float32", 0)
-    with launch.using(enabled=False):
+    with using(enabled=False):
         cache = selective_scan(*x)[2]
         calls = {
             "forward, array code": lambda: selective_scan(*x),

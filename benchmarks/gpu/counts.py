@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import RESULTS
-from minimamba.kernels import launch
 from minimamba.kernels import selective_launch as scan
+from minimamba.kernels.compile import source
 from tests.kernels import nvrtc
 
 STEADY = [  # from, to: what holds in the middle of a long sequence
@@ -65,9 +65,9 @@ def main():
 def count(disassembler, arch, name, files, shape, kind):
     """Return one row of the table."""
     options = ("--ftz=true", *shape.options(kind))
-    _, log = nvrtc.compile_cubin(launch.source(*files), options, arch)
+    _, log = nvrtc.compile_cubin(source(*files), options, arch)
     used = nvrtc.resources(log)[f"selective_scan_{name}"]
-    cubin, _ = nvrtc.compile_cubin(steady(launch.source(*files)), options, arch)
+    cubin, _ = nvrtc.compile_cubin(steady(source(*files)), options, arch)
     slots, ops = per_state_step(lines_of(disassembler, cubin), shape)
     b, l, e = 8, 2048, 2048
     seconds = b * l * e * shape.states / 32 * slots / SCHEDULERS / CLOCK

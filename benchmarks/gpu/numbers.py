@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks.gpu import plain
 from benchmarks.gpu.problems import Far, bits_or_floats, conv_problem, measure, named, place, wide
 from minimamba.arrays import to_host
+from minimamba.dispatch import using
 from minimamba.kernels import scan, selective
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
-from minimamba.kernels.launch import using
 from minimamba.ops import conv as conv_op
 from minimamba.ops.selective import scan as selective_op
 from minimamba.ops.selective.last import selective_scan_last, selective_scan_last_backward

@@ -16,9 +16,9 @@ import cupy
 import numpy as np
 
 from benchmarks.common import show
-from minimamba.arrays import gpu_name
+from minimamba import gpu
+from minimamba.dispatch import using
 from minimamba.kernels import scan as rungs
-from minimamba.kernels.launch import using
 from minimamba.ops.recurrence import blelloch, chunked, hillis_steele, recurrence
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from minimamba.recsys.config import ModelConfig, TrainConfig
@@ -111,7 +111,7 @@ def main():
     args = parser.parse_args()
     calls = {"scan": scan, "selective": selective, "step": step, "length": length}[args.what]
     sizes = {"scan": SCANS, "selective": SHAPES, "step": STEPS, "length": LENGTHS}[args.what]
-    print(gpu_name())
+    print(gpu.describe())
     found, rounds = {}, 3 if args.quick else 20
     for shape in QUICK[args.what] if args.quick else sizes:
         found[shape] = {k: milliseconds(call, rounds) for k, call in calls(shape).items()}

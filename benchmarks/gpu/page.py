@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from minimamba.kernels.launch import explain_out_of_memory
+from minimamba import gpu
 
 
 class NotRun(Exception):
@@ -51,9 +51,9 @@ class Page:
             try:
                 self.put(name, job())
             except Exception as error:  # CUDA and driver errors share no base class
-                full = explain_out_of_memory(error)
-                if full or "out of memory" in str(error).lower():  # CuPy's, or another package's
-                    self.left_out.append(f"{name}: {full or str(error).splitlines()[0]}")
+                if "out of memory" in str(error).lower():  # CuPy's, or another package's
+                    why = gpu.explain(error) or str(error).splitlines()[0]
+                    self.left_out.append(f"{name}: {why}")
                 else:
                     self.errors[name] = f"{type(error).__name__}: {str(error)[:1500]}"
                 self.save()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.gpu import peers as gpu_peers
 from benchmarks.gpu.page import NotRun, Page, finish
-from minimamba.arrays import gpu_unavailable
+from minimamba import gpu
 from minimamba.kernels import spectral
 
 SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurrence: b, l, width
@@ -25,7 +25,7 @@ IN_ARRAYS = (256, 50, 128, 32)  # of the fused scan in array code: thousands of 
 
 def device(page):
     """Which device, driver and libraries the figures belong to; NotRun without a GPU."""
-    if reason := gpu_unavailable():
+    if reason := gpu.unavailable():
         raise NotRun(reason)
     import cupy
 

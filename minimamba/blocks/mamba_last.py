@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from minimamba.arrays import Array, array_namespace, on_host, to_host
+from minimamba.arrays import Array, array_namespace, on_gpu, to_host
 from minimamba.blocks.mamba import MambaParams
 from minimamba.ops.conv import causal_conv1d, causal_conv1d_backward
 from minimamba.ops.elementwise import silu, silu_backward
@@ -73,7 +73,7 @@ def mamba_last(x, last, p):
     xp = array_namespace(x)
     y = xp.empty((len(x), p.out_proj.weight.shape[1]), x.dtype)
     last, groups = to_host(last), []
-    order, size = last.argsort(), GROUP if on_host(x) else max(1, len(x))
+    order, size = last.argsort(), max(1, len(x)) if on_gpu(x) else GROUP
     for start in range(0, len(x), size):
         rows = order[start : start + size]
         y[rows], cache = _group(x[rows, : int(last[rows].max()) + 1], last[rows], p)

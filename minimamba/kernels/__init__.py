@@ -1,6 +1,6 @@
-"""The same equations in CUDA C++: scans, the fused selective scan, the causal convolution.
+"""The same equations in CUDA C++: scans, the fused selective scan, the causal convolution, Adam.
 
-`launch` decides when a kernel runs in place of an op's array code, compiles it and calls it;
-nothing here needs CuPy to be imported. The sources are compiled for three GPU generations, and
-executed on the CPU, by tests/kernels.
+One launcher an op, and `compile`; `minimamba.dispatch` decides when a kernel runs in place of an
+op's array code. Nothing here needs CuPy to be imported. The sources are compiled for three GPU
+generations, and executed on the CPU, by tests/kernels.
 """

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minimamba.arrays import array_namespace
-from minimamba.kernels.launch import as_pointer, load
+from minimamba.kernels.compile import as_pointer, load
 
 THREADS = 256
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.dispatch import using
 from minimamba.kernels.bfloat16 import as_bits, as_given, check_types
-from minimamba.kernels.launch import as_pointer, load, using
+from minimamba.kernels.compile import as_pointer, load
 from minimamba.ops.conv import ConvParams, causal_conv1d
 
 BLOCK_STEPS = 128  # STEPS * WARPS of causal_conv.cu

@@ -12,7 +12,8 @@ from math import prod
 import numpy as np
 
 from minimamba.arrays import array_namespace
-from minimamba.kernels.launch import as_pointer, load, settings
+from minimamba.dispatch import accepts
+from minimamba.kernels.compile import as_pointer, load
 
 THREADS = 128
 LONG_CHUNK = 4096  # steps of a chunk in the three-kernel scan
@@ -101,7 +102,7 @@ def _sizes(b):
 
 
 def _module(b):
-    if not settings().loader.accepts(b):
+    if not accepts(b):
         raise TypeError(
             f"b is a {type(b).__module__} array, expected a CuPy array: on the CPU use the "
             "schedules of minimamba.ops.recurrence"

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minimamba.arrays import Array, array_namespace
+from minimamba.dispatch import settings
 from minimamba.kernels.bfloat16 import to_bfloat16
-from minimamba.kernels.launch import as_pointer, load, settings
+from minimamba.kernels.compile import as_pointer, load, loader
 from minimamba.ops.selective.blocks import SelectiveScanInputs
 
 CHECKPOINT = 8  # steps between the states that are kept
@@ -93,15 +94,15 @@ def backward(dy, dh_last, cache):
     """Pull dy and dh_last back, Eqs. (7.6) to (7.10); like `selective.backward`."""
     x, h0, checkpoint = cache
     xp, (b, l, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
-    chosen, (count, steps) = settings(), cut_time(b, l, e)
-    shape = backward_shape(n, chosen.loader.capability(), chosen.deterministic)
+    deterministic, (count, steps) = settings().deterministic, cut_time(b, l, e)
+    shape = backward_shape(n, loader().capability(), deterministic)
     dy, start = as_pointer(dy, xp, x.u.dtype), as_pointer(dh_last, xp, np.float32)
     if count > 1:
         name, pair = "selective_scan_adjoint_ends", (dy, x.C)
         start = segment_starts(name, pair, x, start, count, steps)
     options, blocks = shape.options(x.u.dtype), -(-e // 32)
     one_share = (1, b, l, n)
-    if chosen.deterministic:
+    if deterministic:
         options, one_share = (*options, "-DDETERMINISTIC"), (blocks, b, l, n)
     du, ddelta, dz = (None if v is None else xp.empty_like(v) for v in (x.u, x.delta, x.z))
     dB, dC = xp.zeros(one_share, np.float32), xp.zeros(one_share, np.float32)

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from minimamba.arrays import array_namespace, to_floats
-from minimamba.kernels.launch import dispatch
+from minimamba.dispatch import dispatch
 from minimamba.trees import tree_leaves, tree_map
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
-from minimamba.kernels.launch import dispatch
+from minimamba.dispatch import dispatch
 
 
 class ConvParams(NamedTuple):

@@ -9,7 +9,7 @@ from math import pi
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
-from minimamba.kernels.launch import dispatch
+from minimamba.dispatch import dispatch
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,

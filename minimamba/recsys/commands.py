@@ -2,34 +2,13 @@
 
 import sys
 
-import numpy as np
-
-from minimamba.arrays import gpu_unavailable
-from minimamba.errors import InputError
+from minimamba.gpu import placement
 from minimamba.recsys import demo as built_in_demo
 from minimamba.recsys import plots, run, serve
 from minimamba.recsys.config import Config, config_from, read_config, with_settings
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.progress import follow, metric_table, show
 from minimamba.recsys.report import data_table, result_table, runs_table
-
-
-def placement(device):
-    """Return the function that moves an array to a device.
-
-    Raises
-    ------
-    InputError
-        A GPU is asked for and cannot be used; the message says why.
-    """
-    reason = None if device == "cpu" else gpu_unavailable()
-    if device == "gpu" and reason:
-        raise InputError(f"--device gpu: {reason}")
-    if device == "cpu" or reason:
-        return np.asarray
-    import cupy
-
-    return cupy.asarray
 
 
 def config_of(args):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minimamba import gpu
 from minimamba.errors import InputError
-from minimamba.kernels.launch import explain_failure
 from minimamba.recsys import checkpoint
 from minimamba.recsys.baselines import BASELINES
 from minimamba.recsys.config import to_toml
@@ -104,7 +104,7 @@ def train(folder, config, data, place=np.asarray):
     try:
         yield from steps(folder, config, data, place)
     except Exception as error:
-        if (why := explain_failure(error)) is None:
+        if (why := gpu.explain(error)) is None:
             raise
         raise InputError(f"{why}; {what_is_left(folder / 'last.safetensors')}") from error
 

@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 
-from minimamba.kernels import launch, scan, selective_launch
+from minimamba.kernels import scan, selective_launch
+from minimamba.kernels.compile import source
 from tests.kernels import nvrtc
 from tests.kernels.emulator import cache_folder
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
-FLAGS = ("--ftz=true",)  # launch.FLAGS without the language standard, which nvrtc.py sets
+FLAGS = ("--ftz=true",)  # compile.FLAGS without the language standard, which nvrtc.py sets
 STATES = (1, 3, 16, 32, 64)
 
 
@@ -40,7 +41,7 @@ def variants(arch):
 @functools.cache
 def compiled(files, options, arch):
     """Return {kernel: registers, shared, stack, spill}, from the cache if it was asked before."""
-    code, options = launch.source(*files), (*FLAGS, *options)
+    code, options = source(*files), (*FLAGS, *options)
     parts = [code, arch, nvrtc.library_path() or "", *options]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
     path = cache_folder() / f"{key}.json"

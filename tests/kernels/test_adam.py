@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minimamba.kernels.launch import using
+from minimamba.dispatch import using
 from minimamba.ops.adam import AdamState, adam_init, adam_update, adamw_update
 from minimamba.trees import tree_leaves, tree_map
 from tests.kernels.emulator import ORDERS, Emulator

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minimamba.kernels.launch import source
+from minimamba.kernels.compile import source
 from tests.kernels.emulator import Emulator
 
 CODE = """

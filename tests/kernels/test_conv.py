@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from minimamba.dispatch import using
 from minimamba.kernels import conv
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
-from minimamba.kernels.launch import using
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,

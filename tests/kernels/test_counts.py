@@ -8,7 +8,8 @@ from benchmarks.gpu import bench as gpu_bench
 from benchmarks.gpu import counts as gpu_counts
 from benchmarks.gpu import parts as gpu_parts
 from benchmarks.gpu import shapes as gpu_shapes
-from minimamba.kernels import launch, selective_launch, spectral
+from minimamba.kernels import selective_launch, spectral
+from minimamba.kernels.compile import source
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "gpu.md").read_text()
@@ -68,7 +69,7 @@ def test_the_counts_leave_room_for_the_goals():
 
 
 def test_the_edits_that_leave_the_steady_path_find_their_places():
-    code = launch.source(*selective_launch.FORWARD) + launch.source(*selective_launch.BACKWARD)
+    code = source(*selective_launch.FORWARD) + source(*selective_launch.BACKWARD)
     assert [old for old, _ in gpu_counts.STEADY if old not in code] == []
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from minimamba.arrays import from_host, to_host
+from minimamba.dispatch import using
 from minimamba.kernels import selective_launch
-from minimamba.kernels.launch import using
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minimamba.kernels.launch import using
+from minimamba.dispatch import using
 from minimamba.ops.conv import ConvParams, causal_conv1d, causal_conv1d_backward, causal_conv1d_step
 from tests import cupy_stand_in
 from tests.cupy_stand_in import device

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minimamba.kernels import conv, launch, scan, selective, selective_launch
-from minimamba.kernels.launch import using
+from minimamba.dispatch import using
+from minimamba.kernels import compile, conv, scan, selective, selective_launch
 from minimamba.ops.conv import ConvParams
 from tests.kernels.emulator import DESCENDING, ORDERS, RANDOM, Emulator, LaunchError
 from tests.kernels.problems import check_selective, selective_answer, selective_problem
 
-FOLDER = Path(launch.__file__).parent
+FOLDER = Path(conv.__file__).parent
 
 
 def barriers(name):
@@ -154,8 +154,8 @@ PLANTED = {
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_wrong_edit_shows_in_the_numbers(bug):
     edit = replace(*PLANTED[bug])
-    changed = [edit(launch.source(*files)) for files in SOURCES]
-    assert changed != [launch.source(*files) for files in SOURCES], "the edit finds its place"
+    changed = [edit(compile.source(*files)) for files in SOURCES]
+    assert changed != [compile.source(*files) for files in SOURCES], "the edit finds its place"
     problem = selective_problem(2, 37, 33, 3)
     with using(loader=Emulator(edit=edit)), pytest.raises(AssertionError, match="away, allowed"):
         check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))

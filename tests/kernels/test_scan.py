@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from minimamba.dispatch import using
 from minimamba.kernels import scan
-from minimamba.kernels.launch import using
 from minimamba.ops import recurrence as ops
 from tests.kernels.emulator import ORDERS, Emulator
 from tests.kernels.problems import relative

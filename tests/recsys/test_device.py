@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 
-from minimamba import cli
+from minimamba import cli, gpu
 from minimamba.arrays import to_host
-from minimamba.kernels.launch import using
+from minimamba.dispatch import using
 from minimamba.ops.dropout import dropout
-from minimamba.recsys import commands, run
+from minimamba.recsys import run
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.data.windows import cut
 from minimamba.recsys.fit import begin, train_step
@@ -152,9 +152,9 @@ def test_evaluating_and_recommending_give_the_same_on_both_sides(tmp_path, capsy
 
 
 def test_auto_takes_the_gpu_where_there_is_one(cupy, monkeypatch):
-    assert commands.placement("auto") is cupy.asarray
+    assert gpu.placement("auto") is cupy.asarray
     monkeypatch.setattr(cupy.cuda, "is_available", lambda: False)
-    assert commands.placement("auto") is np.asarray
+    assert gpu.placement("auto") is np.asarray
 
 
 def no_compiler(n):

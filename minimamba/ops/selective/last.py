@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from minimamba.arrays import Array, array_namespace, check_indices, from_host, on_host, to_host
-from minimamba.kernels.launch import dispatch
+from minimamba.arrays import Array, array_namespace, check_indices, from_host, on_gpu, to_host
+from minimamba.dispatch import dispatch
 from minimamba.ops._checks import check_floating, check_shapes
 from minimamba.ops._positions import seen, until
 from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
@@ -214,7 +214,7 @@ def _blocks(ahead, A, last):
     if A.size == 0:
         return
     row, time = to_host(seen(last, ahead.shape[1])).nonzero()
-    if on_host(ahead):
+    if not on_gpu(ahead):
         yield from _by_age(ahead, A, row, time)
         return
     size = max(1, _numbers(ahead) // A.size)
@@ -244,4 +244,4 @@ def _by_age(ahead, A, row, time):
 
 def _numbers(x):
     """Return the size of the work array."""
-    return BLOCK if on_host(x) else GPU_BLOCK
+    return GPU_BLOCK if on_gpu(x) else BLOCK

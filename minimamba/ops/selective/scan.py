@@ -4,7 +4,7 @@ The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives
 without ever holding a (b, l, e, n) array: it works through cache-sized blocks
 (`selective_blocks`), keeps the state at block borders only, and its backward computes each block
 again. What it allocates beyond inputs and outputs is `selective_plan.memory`. CuPy arrays of
-float32 go to a CUDA kernel that does the same (`kernels.launch`); sequences of bfloat16 go to it
+float32 go to a CUDA kernel that does the same (`dispatch`); sequences of bfloat16 go to it
 directly (`kernels.selective.forward` and `backward`).
 
 Reference: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
@@ -14,7 +14,7 @@ arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta
 from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
-from minimamba.kernels.launch import dispatch
+from minimamba.dispatch import dispatch
 from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
 from minimamba.ops.selective import blocks
 from minimamba.ops.selective import plan as plans

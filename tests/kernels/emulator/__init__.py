@@ -1,6 +1,6 @@
 """Run a `.cu` file on the CPU: g++ compiles it after `language.h`, NumPy arrays go in.
 
-`Emulator(order, sanitize)` is a loader for `minimamba.kernels.launch.loading`: it stands where
+`Emulator(order, sanitize)` is a loader for `minimamba.dispatch.using`: it stands where
 `cupy.RawModule` stands on a GPU, so the host code that plans and launches runs here unchanged.
 Every argument is checked against the kernel's parameter types, which CuPy does not do.
 """
