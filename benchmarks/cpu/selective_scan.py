@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 
 from benchmarks.cpu import native  # noqa: E402
 from benchmarks.cpu.peers import left_out, peers  # noqa: E402
-from minimamba.ops.selective.scan import (
+from minimamba.ops.selective.scan import (  # noqa: E402
     selective_scan,
     selective_scan_backward,
     selective_scan_naive,
