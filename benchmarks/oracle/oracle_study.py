@@ -147,7 +147,7 @@ def climb(target, capabilities, dtype, seed, steps=200):
 
     def score(case):
         judge = Judge(case)
-        return max((f.strict for f in judge.findings(target.run(case))), default=0.0)
+        return max((f.strict for f in judge.findings(target.call(case))), default=0.0)
 
     case = drawn(target, (2, *seed), dtype, capabilities - set(KINDS))
     case = replace(case, memory="contiguous")

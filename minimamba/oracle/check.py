@@ -3,6 +3,8 @@
 import math
 import time
 
+import numpy as np
+
 from minimamba.oracle.bound.judge import accepted, grades
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.models import small_weights
@@ -10,14 +12,13 @@ from minimamba.oracle.cases.shrink import shrink
 from minimamba.oracle.cases.sizes import KINDS
 from minimamba.oracle.failures import failures
 from minimamba.oracle.relations.general import CHECKS
-from minimamba.oracle.relations.repeats import repeat
-from minimamba.oracle.report import Failure, Report, Row, words
+from minimamba.oracle.report import Failure, Repeat, Report, Row, words
 from minimamba.oracle.target.call import DidNotRun, Target
 from minimamba.oracle.target.discover import capabilities_of, discover
 from minimamba.oracle.target.paste import code
 
 ENOUGH = 6  # failing cases after which a dtype is known to be wrong
-SECOND = 10  # one case in so many is run twice
+REPEATED = 10  # one case in so many is called twice more
 
 
 def check(
@@ -134,7 +135,7 @@ class _Run:
         while i < count and failing < ENOUGH and (i < 3 or time.monotonic() < deadline):
             case = self._draw((seed, i), self.capabilities, deep)
             failed = self._one(case)
-            if not failed and i % SECOND == 0:
+            if not failed and i % REPEATED == 0:
                 repeat(self.target, case, self.repeats)
             failing, i = failing + failed, i + 1
         self.report.rows += self.rows.values()
@@ -155,7 +156,7 @@ class _Run:
                 why = f"it {error}, at {words(case.sizes())}"
                 self.report.skipped.setdefault(f"{case.kind} ({self.dtype})", why)
                 return False
-            failed, judged = {("runs", ""): f"it {error}"}, []
+            failed, judged = {("call", ""): f"it {error}"}, []
         for f in judged:
             self._count(f)
         for key, sentence in failed.items():
@@ -185,7 +186,7 @@ class _Run:
                 names = [kind] if kind in CHECKS else []
                 found, _ = failures(self.target, candidate, self.profile, self.grade, names)
             except DidNotRun:
-                return kind == "runs"
+                return kind == "call"
             return key in found
 
         small = shrink(case, fails, seconds) if seconds else case
@@ -207,6 +208,16 @@ class _Run:
             return failures(self.target, case, self.profile, self.grade, [])[1]
         except DidNotRun:
             return []
+
+
+def repeat(target, case, found):
+    """Call a case twice, and count in `found`, by output, whether the results are the same."""
+    one, two = target.call(case), target.call(case)
+    for arrays, again in ((one.outputs, two.outputs), (one.grads, two.grads)):
+        for name, x in arrays.items():
+            row = found.setdefault(name, Repeat(name, case.dtype))
+            row.calls += 1
+            row.different += not np.array_equal(x, again[name], equal_nan=True)
 
 
 def little_said(row):

@@ -9,7 +9,7 @@ from minimamba.oracle.relations.general import CHECKS, run_all
 
 def failures(target, case, profile, grade, names=tuple(CHECKS)):
     """Return {(check, output): sentence} of one case, and the findings behind it."""
-    result, judge = target.run(case), Judge(case, grade, profile)
+    result, judge = target.call(case), Judge(case, grade, profile)
     judged, found = judge.findings(result), {}
     for f in judged:
         if f.ratio > 1:

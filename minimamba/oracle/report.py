@@ -10,8 +10,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from minimamba.oracle.relations.repeats import in_words
-
 
 @dataclass
 class Row:
@@ -34,7 +32,7 @@ class Row:
 class Failure:
     """One way to be wrong, with the smallest case that shows it."""
 
-    check: str
+    kind: str  # the relation that does not hold, or reference, contract, dtype, call
     output: str
     dtype: str
     sentence: str
@@ -42,6 +40,16 @@ class Failure:
     code: str = ""
     seed: tuple = ()
     drawn: str = ""  # what was said of the case before it was made small
+
+
+@dataclass
+class Repeat:
+    """How often one array came back with other bits: information, sums by atomics legally do."""
+
+    output: str
+    dtype: str
+    calls: int = 0
+    different: int = 0
 
 
 @dataclass
@@ -74,7 +82,7 @@ class Report:
         """Return the report as plain data, as `docs/oracle-report.schema.json` describes it."""
         keys = ("target", "op", "layout", "framework", "error", "notes", "seconds", "skipped")
         data = {k: getattr(self, k) for k in keys}
-        data |= {"format": "minimamba-oracle-report/1", "passed": self.passed}
+        data |= {"format": "minimamba-oracle-report/2", "passed": self.passed}
         data |= {"exit_code": self.exit_code, "rows": [asdict(r) for r in self.rows]}
         data["failures"] = [asdict(f) for f in self.failures]
         data["repeats"] = [asdict(r) for r in self.repeats]
@@ -101,7 +109,7 @@ class Report:
         for note in self.notes:
             say(f"note     {note}")
         for f in self.failures:
-            say(f"WRONG    [{f.check}] {f.sentence} ({f.dtype}, {words(f.sizes)})")
+            say(f"WRONG    [{f.kind}] {f.sentence} ({f.dtype}, {words(f.sizes)})")
             if f.drawn and f.drawn != f"{f.sentence} ({words(f.sizes)})":
                 say(f"    as drawn: {f.drawn}")
             if f.code:
@@ -130,6 +138,27 @@ def _table(report):
         rest = (f"{r.ulp:.3g}", f"{r.relative:.1e}", f"{100 * r.vacuous:.1f} %", mark)
         table.add_row(r.output, r.dtype, str(r.cases), *numbers, grade, *rest)
     return table
+
+
+def in_words(repeats):
+    """Return a line for every dtype, and one for what varies.
+
+    Examples
+    --------
+    >>> in_words([Repeat("out", "float32", 9), Repeat("dA", "float32", 9, 2)])[1]
+    'float32: dA gave other bits in 2 of 9 repeated calls (no failure: sums by atomics do that)'
+    """
+    lines = []
+    for dtype in dict.fromkeys(r.dtype for r in repeats):
+        same = [r for r in repeats if r.dtype == dtype and not r.different]
+        if same:
+            names, calls = ", ".join(r.output for r in same), min(r.calls for r in same)
+            lines.append(f"{dtype}: the same bits in {calls} repeated calls: {names}")
+    for r in (r for r in repeats if r.different):
+        often = f"{r.different} of {r.calls} repeated calls"
+        why = "no failure: sums by atomics do that"
+        lines.append(f"{r.dtype}: {r.output} gave other bits in {often} ({why})")
+    return lines
 
 
 def words(sizes):

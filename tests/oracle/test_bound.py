@@ -92,7 +92,7 @@ def graded(old, new, dtype="float32", cases=30, only=()):
     for i in range(cases):
         case = draw("selective_scan", (5, i), dtype, options)
         judge = Judge(case)
-        for f in judge.findings(target.run(case)):
+        for f in judge.findings(target.call(case)):
             assert f.grade is not None, (i, f.output, f.strict)
             worst = max(worst, names.index(f.grade))
     return names[worst]
@@ -141,7 +141,7 @@ def test_climbing_on_error_over_tolerance_stays_below_one():
     )
 
     def score(case):
-        return max(f.strict for f in Judge(case).findings(target.run(case)))
+        return max(f.strict for f in Judge(case).findings(target.call(case)))
 
     best = first = score(case)
     for _ in range(60):

@@ -48,5 +48,5 @@ def test_a_model_that_leaves_masked_tokens_out_is_right():
 def test_a_model_that_lets_them_in_is_wrong(fn, said):
     report = judge(fn)
     assert report.exit_code == 1
-    assert {f.check for f in report.failures} == {"padding"}, str(report)
+    assert {f.kind for f in report.failures} == {"padding"}, str(report)
     assert any(said in line for f in report.failures for line in (f.sentence, f.drawn))

@@ -93,7 +93,7 @@ def test_transformers_loses_its_state_when_it_continues_by_several_tokens(torch,
     assert report.exit_code == 1
     assert all(r.passed for r in report.rows)  # whole sequences and their gradients are right
     (failure,) = report.failures
-    assert failure.check == "split" and "in two parts" in failure.sentence
+    assert failure.kind == "split" and "in two parts" in failure.sentence
     assert failure.sizes["l"] == 3  # one token, then two
 
 
@@ -104,7 +104,7 @@ def test_padding_on_the_right_gets_into_transformers_state_although_it_is_masked
         return fn(input_ids, p, state, attention_mask)
 
     report = check(masked, op="mamba_lm", weights=weights, cases=8)
-    failure = next(f for f in report.failures if f.check == "padding")
+    failure = next(f for f in report.failures if f.kind == "padding")
     assert "masked steps" in failure.sentence and "get into the state" in failure.sentence
     assert failure.sizes == {"b": 1, "l": 2, "v": 11}  # one token, masked padding, one more
 

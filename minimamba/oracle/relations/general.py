@@ -41,7 +41,7 @@ def split(target, case, judge, result, rng):
         if start:
             part = part if opaque else with_input(part, pair[0], last)
         more = {"state": state} if opaque and start else {}
-        got = target.run(part, gradients=False, **more)
+        got = target.call(part, gradients=False, **more)
         outs.append(got.outputs[main_output(case)])
         start, state, last = end, got.state, None if opaque else got.outputs[pair[1]]
     name = main_output(case)
@@ -61,7 +61,7 @@ def adjoint(target, case, judge, result, rng):
     if not all(np.isfinite(x).all() for x in (*result.outputs.values(), *result.grads.values())):
         return None  # beyond the dtype, or wrong: that is said elsewhere
     zero = case.with_inputs(**{k: np.zeros_like(case.inputs[k]) for k in linear})
-    base, quiet = judge.like(zero), target.run(zero, gradients=False)
+    base, quiet = judge.like(zero), target.call(zero, gradients=False)
     left = right = room = 0.0
     for k, w in case.cotangents.items():
         if k in result.outputs:
@@ -83,13 +83,13 @@ def homogeneity(target, case, judge, result, rng):
     room = LARGEST[case.dtype] / 64
     if linear and not sixteen:
         twice = case.with_inputs(**{k: 2 * case.inputs[k] for k in linear})
-        got = target.run(replace(twice, cotangents={}), gradients=False)
+        got = target.call(replace(twice, cotangents={}), gradients=False)
         for k, x in result.outputs.items():
             if _not_double(got.outputs[k], x, case.dtype, room) and _repeats(target, case, result):
                 return f"doubling {' and '.join(linear)} does not double {k}"
     if result.grads and case.memory != "expanded" and not sixteen:
         loud = replace(case, cotangents={k: 2 * v for k, v in case.cotangents.items()})
-        got = target.run(loud)
+        got = target.call(loud)
         for k, x in result.grads.items():
             if _not_double(got.grads[k], x, case.dtype, room) and _repeats(target, case, result):
                 return f"doubling the cotangents does not double {k}"
@@ -105,7 +105,7 @@ def _not_double(got, x, dtype, room):
 
 def _repeats(target, case, result):
     """Tell whether a second run gives the same bits; atomics legally do not."""
-    again = target.run(case)
+    again = target.call(case)
     both = ((again.outputs, result.outputs), (again.grads, result.grads))
     return all(np.array_equal(a[k], b[k], equal_nan=True) for a, b in both for k in b)
 
@@ -125,7 +125,7 @@ def causality(target, case, judge, result, rng):
             x[:, cut:] = 3 - 100 * x[:, cut:]
         later[k] = x
     changed = replace(case.with_inputs(**later), cotangents={}).rounded()
-    got = target.run(changed, gradients=False).outputs[name][:, :cut]
+    got = target.call(changed, gradients=False).outputs[name][:, :cut]
     early = first_steps(judge, name, cut)
     gap = apart(early, name, got, result.outputs[name][:, :cut], result)
     return f"inputs from step {cut} on change {name} before it" if gap > 1 else None
@@ -144,7 +144,7 @@ def containment(target, case, judge, result, rng):
     at = tuple(int(rng.integers(s)) for s in x.shape)
     x[at] = np.nan
     poisoned = replace(case.with_inputs(**{key: x}), cotangents={})
-    hit = np.isnan(target.run(poisoned, gradients=False).outputs[name])
+    hit = np.isnan(target.call(poisoned, gradients=False).outputs[name])
     hit &= ~np.isnan(result.outputs[name])
     allowed = np.zeros(hit.shape, bool)
     step = "l" in case.axes[key]
@@ -163,7 +163,7 @@ def batch(target, case, judge, result, rng):
     rows = np.arange(b)[::-1] if rng.random() < 0.5 else np.array([b - 1])
     moved = {k: x[rows] for k, x in case.inputs.items() if case.axes[k][:1] == "b"}
     some = replace(case.with_inputs(**moved), cotangents={})
-    got = target.run(some, gradients=False).outputs[name]
+    got = target.call(some, gradients=False).outputs[name]
     full = np.full(result.outputs[name].shape, np.nan, got.dtype)
     full[:] = result.outputs[name]
     full[rows] = got

@@ -21,7 +21,7 @@ def padding(target, case, judge, result, rng):
     for side in ("right", "left") if masked else ("right",):
         long, real = _padded(case, k, side, rng)
         more = {"attention_mask": _mask(target, case, l + k, real)} if masked else {}
-        got = target.run(long, gradients=False, **more).outputs[main_output(case)][:, real]
+        got = target.call(long, gradients=False, **more).outputs[main_output(case)][:, real]
         gap = _apart(judge, case, got, result, k)
         if gap > 1:
             how = "masked steps" if masked else "more steps"
@@ -35,8 +35,8 @@ def _goes_on(target, case, judge, result, k, cut, rng):
     """The first `cut` steps, masked padding behind them, and then the rest from that state."""
     first, real = _padded(between(case, 0, cut), k, "right", rng)
     mask = _mask(target, case, cut + k, real)
-    state = target.run(first, gradients=False, attention_mask=mask).state
-    rest = target.run(between(case, cut, case.sizes()["l"]), gradients=False, state=state)
+    state = target.call(first, gradients=False, attention_mask=mask).state
+    rest = target.call(between(case, cut, case.sizes()["l"]), gradients=False, state=state)
     out = result.outputs[main_output(case)].copy()
     out[:, cut:] = rest.outputs[main_output(case)]
     gap = _apart(judge, case, out, result, k)

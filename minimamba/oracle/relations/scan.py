@@ -22,7 +22,7 @@ def zero_delta(target, case, judge, result, rng):
     kept["initial_state"] = start * (1 + 0 * case.inputs["A"])
     axes = {k: case.axes.get(k, "bdn") for k in kept}
     still = replace(case, inputs=kept, axes=axes, flags={}, cotangents={}).rounded()
-    got = target.run(still, gradients=False).outputs.get("last_state")
+    got = target.call(still, gradients=False).outputs.get("last_state")
     if got is None or np.array_equal(got, still.inputs["initial_state"]):
         return None
     return "delta = 0 changes the state"
@@ -41,7 +41,7 @@ def time_shift(target, case, judge, result, rng):
         lead = np.repeat(x[:, :1], k, axis=1)
         late[key] = np.concatenate([np.zeros_like(lead) if key == "u" else lead, x], axis=1)
     shifted = replace(case.with_inputs(**late), cotangents={})
-    got = target.run(shifted, gradients=False).outputs["out"][:, k:]
+    got = target.call(shifted, gradients=False).outputs["out"][:, k:]
     gap = apart(judge, "out", got, result.outputs["out"], result, longer(judge, l, k))
     return (
         f"{k} silent steps before the sequence change it, {gap:.3g} tolerances" if gap > 1 else None
@@ -64,7 +64,7 @@ def padding(target, case, judge, result, rng):
         if key == "delta":
             end = np.full_like(end, -1e4) if case.flags else 0 * end - bias
         tail[key] = np.concatenate([x, end], axis=1)
-    got = target.run(replace(case.with_inputs(**tail), cotangents={}), gradients=False)
+    got = target.call(replace(case.with_inputs(**tail), cotangents={}), gradients=False)
     doubt = longer(judge, l, k)
     gap = apart(judge, "out", got.outputs["out"][:, :l], result.outputs["out"], result, doubt)
     if gap > 1:
@@ -101,7 +101,7 @@ def duality(target, case, judge, result, rng):
     inputs = mirror | {"B": flip["C"], "C": flip["B"]}
     axes = case.axes | {"B": case.axes["C"], "C": case.axes["B"]}
     dual = replace(case, inputs=inputs, axes=axes, cotangents={}).rounded()
-    other, got = judge.like(dual), target.run(dual, gradients=False)
+    other, got = judge.like(dual), target.call(dual, gradients=False)
     pulled = delta * got.outputs["out"][:, ::-1]
     room = judge.tolerance()["du"] + 2 * delta * other.tolerance()["out"][:, ::-1]
     gap = float(np.max(np.abs(pulled - result.grads["du"]) / room, initial=0.0))
@@ -122,7 +122,7 @@ def extremes(target, case, judge, result, rng):
             there = rng.random(x.shape) < 0.3
             moved[key] = np.where(there, rng.choice(values, x.shape), x)
     far = case.with_inputs(**moved).rounded()
-    findings = judge.like(far).findings(target.run(far))
+    findings = judge.like(far).findings(target.call(far))
     worst = max(findings, key=lambda f: f.ratio, default=None)
     if worst is None or worst.ratio <= 1:
         return None

@@ -51,7 +51,7 @@ class Target:
         """Tell whether the callable has an argument for one of our inputs or flags."""
         return name in self.open
 
-    def run(self, case, gradients=True, **more):
+    def call(self, case, gradients=True, **more):
         """Call the target on a case, and pull the case's cotangents back if it can.
 
         `more` are arguments of a block or a model that are no part of the case: its state, a mask.

@@ -65,7 +65,7 @@ def discover(target, dtype, declared, draw, skipped):
     """
     contract = target.contract
     always = {k for k in target.names if k.startswith("always ")}
-    plain, have = target.run(draw((0, 0), always), gradients=False), set(always)
+    plain, have = target.call(draw((0, 0), always), gradients=False), set(always)
     for name in _options(contract):
         why = _lacks(target, dtype, declared, draw, name, always)
         if why is None:
@@ -104,7 +104,7 @@ def _tried(target, name, case):
         if name == "weights" and _deaf(target, case):
             return "it does not compute with the weights it is called with"
         with _strict_casts(target.frame):
-            result = target.run(case, gradients=False)
+            result = target.call(case, gradients=False)
     except DidNotRun as error:
         return f"it {error}"
     return _not_real(case, result) if name == "complex" else None
@@ -137,7 +137,7 @@ def _deaf(target, case):
     """Tell whether weights make no difference: a module called with its own, perhaps."""
     given = list(case.inputs.items())[1:]
     louder = case.with_inputs(**{k: 1.5 * x for k, x in given if x.dtype.kind == "f"})
-    one, two = (target.run(c, gradients=False).outputs for c in (case, louder))
+    one, two = (target.call(c, gradients=False).outputs for c in (case, louder))
     return all(np.array_equal(x, two[k], equal_nan=True) for k, x in one.items())
 
 
@@ -168,7 +168,7 @@ def _gradients(target, declared, draw, always, skipped):
 def _pulled_back(target, case, name):
     """Run a case with cotangents; raise if nothing comes back."""
     of_state = name == "state_gradient"
-    result = target.run(_of_the_state_alone(case) if of_state else case)
+    result = target.call(_of_the_state_alone(case) if of_state else case)
     if not result.grads or (of_state and _only_zero(result)):
         raise DidNotRun("gives no gradient there")
 

@@ -101,7 +101,7 @@ def first_kill(target, cases=160, dtype="float32"):
         except DidNotRun as error:
             if case.kind:  # whoever raises at an unusual size has said that it is not right there
                 continue
-            return i, {("runs", ""): str(error)}
+            return i, {("call", ""): str(error)}
         if found:
             return i, found
     return None

@@ -12,9 +12,9 @@ from minimamba.oracle.target.call import Target
 from minimamba.oracle.target.frameworks import MEMORY
 from minimamba.oracle.target.paste import code, literal
 
-from . import examples
-from .mutants import base
-from .mutants.kill import target_of
+from .. import examples
+from ..mutants import base
+from ..mutants.kill import target_of
 
 
 def doubles_its_answer(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False):
@@ -90,7 +90,7 @@ def said(text, word):
 def test_pasted_code_gives_what_the_report_says(name, dtype):
     fn, op, layout = WRONG[name]
     report = oracle.check(fn, layout, "numpy", (dtype,), op=op, cases=40, budget=20.0)
-    failure = next(f for f in report.failures if f.check == "reference")
+    failure = next(f for f in report.failures if f.kind == "reference")
     result = pasted(failure.code)["result"]
     outputs = result if isinstance(result, tuple) else (result,)
     got, want = said(failure.code, "got"), said(failure.code, "expected")

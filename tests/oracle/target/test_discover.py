@@ -6,11 +6,11 @@ import pytest
 from minimamba import oracle
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.sizes import CHANCES, KINDS, LONG
-from minimamba.oracle.relations.repeats import repeat
+from minimamba.oracle.check import repeat
 from minimamba.oracle.target.call import Target
 
-from . import examples
-from .mutants.kill import RIGHT, weights
+from .. import examples
+from ..mutants.kill import RIGHT, weights
 
 
 def judge(fn, **more):
@@ -56,7 +56,7 @@ def test_other_bits_the_second_time_are_told_and_are_no_failure():
     assert report.passed, str(report)
     found = {r.output: r for r in report.repeats}
     assert found["out"].different > 0 and found["last_state"].different == 0
-    assert found["out"].runs == found["last_state"].runs >= 3
+    assert found["out"].calls == found["last_state"].calls >= 3
     assert "repeats  float32: out gave other bits in" in str(report)
     assert report.to_dict()["repeats"][0]["output"] in ("out", "last_state")
 
@@ -77,7 +77,7 @@ def test_other_bits_of_a_gradient_are_told_too():
     for i in range(4):
         repeat(target, draw("causal_conv1d", (0, i), "float32", {"gradients"}), found)
     assert {name for name, r in found.items() if r.different} == {"dweight"}
-    assert found["dweight"].runs == found["dx"].runs == 4
+    assert found["dweight"].calls == found["dx"].calls == 4
 
 
 def test_a_block_that_does_not_listen_to_its_weights_is_tried_with_its_own_only():

@@ -11,9 +11,9 @@ from minimamba import oracle
 from minimamba.oracle.contract.case import quantize
 from minimamba.oracle.target.frameworks import FRAMEWORKS, MEMORY, find_framework
 
-from . import examples
-from .mutants import base
-from .mutants.kill import mutate
+from .. import examples
+from ..mutants import base
+from ..mutants.kill import mutate
 
 
 class DeviceArray:

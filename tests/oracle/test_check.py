@@ -1,51 +1,16 @@
 """What the oracle says of right, wrong and broken callables, and that it survives all of them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.oracle.command import COULD_NOT, RIGHT, WRONG, from_command_line, run_target
+from minimamba.oracle.command import COULD_NOT, RIGHT, WRONG
 from minimamba.oracle.report import save_heat_map
 
 from . import examples
-
-SCHEMA = Path(__file__).parents[2] / "docs" / "oracle-report.schema.json"
-KINDS = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "number": (int, float),
-    "integer": int,
-    "boolean": bool,
-    "null": type(None),
-}
-
-
-def conforms(x, schema):
-    """Assert the part of JSON Schema that the report's schema uses."""
-    if "enum" in schema:
-        assert x in schema["enum"]
-    if "type" in schema:
-        names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        assert any(isinstance(x, KINDS[n]) for n in names), (x, names)
-        assert not (isinstance(x, bool) and "boolean" not in names)
-    if isinstance(x, list):
-        for item in x:
-            conforms(item, schema["items"])
-    if isinstance(x, dict):
-        fields, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        assert set(schema.get("required", ())) <= set(x)
-        for key, item in x.items():
-            if key in fields:
-                conforms(item, fields[key])
-            else:
-                assert others, f"{key} is not in the schema"
-                conforms(item, others)
+from .schema import conforms
 
 
 def judge(fn, **more):
@@ -177,64 +142,11 @@ def test_bad_arguments_of_check_are_refused_in_a_sentence():
 
 
 def test_reports_conform_to_the_schema_and_survive_infinities(wrong):
-    schema = json.loads(SCHEMA.read_text())
     for report in (wrong, judge(examples.not_a_number, cases=3), judge(examples.raises)):
-        conforms(json.loads(report.to_json()), schema)
+        conforms(json.loads(report.to_json()))
 
 
 def test_the_heat_map_is_a_picture(tmp_path, wrong):
     assert save_heat_map(wrong, tmp_path / "heat.png")
     assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
     assert not save_heat_map(judge(examples.good, cases=2), tmp_path / "none.png")
-
-
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        ("good", RIGHT),
-        ("wrong_group_order", WRONG),
-        ("dies", COULD_NOT),
-        ("leaves", COULD_NOT),
-        ("absent", COULD_NOT),
-    ],
-)
-def test_the_command_line_exits_with_the_verdict(name, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
-    path = tmp_path / "report.json"
-    words = [
-        f"tests.oracle.examples:{name}",
-        "--cases",
-        "30",
-        "--budget",
-        "10",
-        "--json",
-        str(path),
-    ]
-    assert from_command_line(words) == expected
-    report = json.loads(path.read_text())
-    conforms(report, json.loads(SCHEMA.read_text()))
-    assert report["exit_code"] == expected
-
-
-def test_words_of_the_command_line_are_lists_whether_one_or_many(monkeypatch, capfd):
-    monkeypatch.chdir(Path(__file__).parents[2])
-    target, few = "tests.oracle.examples:real_only", {"cases": 2, "budget": 5.0}
-    assert run_target(target, capabilities="D", dtypes="float32, float64", **few) == RIGHT
-    assert "float64" in capfd.readouterr().out
-    assert run_target(target, capabilities="", **few) == RIGHT
-    assert "skipped  D: not declared" in capfd.readouterr().out
-    assert run_target(target, capabilities="D,z", **few) == COULD_NOT
-    assert "declared to take z, which is not an argument" in capfd.readouterr().out
-
-
-@pytest.mark.parametrize("option", ["json_path", "heat"])
-def test_a_folder_that_is_not_there_is_said_before_anything_runs(option, capsys):
-    assert run_target("no.module:named", **{option: "nowhere/report"}) == COULD_NOT
-    assert "there is no folder nowhere" in capsys.readouterr().err
-
-
-def test_a_process_that_cannot_be_stopped_from_inside_is_ended(tmp_path):
-    script = "from minimamba.oracle import command; command.GRACE = 3.0; import sys; sys.exit("
-    script += "command.run_target('tests.oracle.stuck:stuck', budget=0.5))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
-    assert done.returncode == COULD_NOT and b"it was ended" in done.stderr
