@@ -1,17 +1,11 @@
-"""Trees of arrays: NamedTuples, tuples and None, with a dotted path for every leaf; their files.
+"""Trees of arrays: NamedTuples, tuples and None, with a dotted path for every leaf.
 
 Parameters, caches, states and gradients are all such trees. None is an absent leaf, such as the
-bias of a linear map without one. Files are safetensors: arrays and strings, nothing executable.
+bias of a linear map without one.
 """
 
-import os
-import tempfile
-
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from minimamba.arrays import from_host, to_host
 from minimamba.errors import InputError
 
 
@@ -29,11 +23,6 @@ def tree_map(f, tree, *rest):
     -------
     tree
         Of the same types as `tree`.
-
-    Raises
-    ------
-    ValueError
-        When the structures differ.
 
     Examples
     --------
@@ -78,10 +67,7 @@ def tree_leaves(tree, path=""):
 def tree_from_leaves(like, mapping):
     """Build a tree of the structure of `like` from a mapping of dotted paths to arrays.
 
-    Raises
-    ------
-    InputError
-        When a path is missing, is not in `like`, or has another shape there.
+    An InputError names the path that is missing, not expected, or of another shape.
 
     Examples
     --------
@@ -98,114 +84,6 @@ def tree_from_leaves(like, mapping):
             raise InputError(f"the entry {path!r} has shape {shape}, expected {np.shape(leaf)}")
     paths = iter(wanted)
     return tree_map(lambda leaf: mapping[next(paths)], like)
-
-
-def save_arrays(path, arrays, metadata=None):
-    """Write named arrays and strings to a safetensors file, all of it or nothing.
-
-    The bytes go to another file in the same folder, to the disk, and only then to the name: a
-    power cut leaves the old file or the new one.
-
-    Parameters
-    ----------
-    path : str or path
-    arrays : mapping of str to array
-        CuPy arrays are copied to the host.
-    metadata : mapping of str to str, optional
-
-    Raises
-    ------
-    InputError
-        When safetensors has no name for a dtype, or the metadata are not strings.
-
-    Examples
-    --------
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> save_arrays(f"{folder.name}/a.safetensors", {"x": np.arange(2.0)}, {"step": "7"})
-    >>> load_arrays(f"{folder.name}/a.safetensors")
-    ({'x': array([0., 1.])}, {'step': '7'})
-    >>> folder.cleanup()
-    """
-    metadata = dict(metadata or {})
-    if not all(isinstance(text, str) for pair in metadata.items() for text in pair):
-        raise InputError("metadata must map strings to strings")
-    host = {name: np.asarray(to_host(x), order="C") for name, x in arrays.items()}
-    try:
-        data = save(host, metadata)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"cannot write {os.fspath(path)}: {error}") from error
-    write_atomically(path, data)
-
-
-def load_arrays(path):
-    """Read a safetensors file: (mapping of str to NumPy array, mapping of str to str).
-
-    Raises
-    ------
-    InputError
-        When there is no such file, or it is not a whole safetensors file.
-    """
-    try:
-        with safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return arrays, file.metadata() or {}
-    except FileNotFoundError:
-        raise InputError(f"there is no file {os.fspath(path)}") from None
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise InputError(f"cannot read {os.fspath(path)} as safetensors: {error}") from error
-
-
-def save_tree(path, tree, metadata=None):
-    """Write a tree of arrays under its dotted paths, with `save_arrays`.
-
-    Examples
-    --------
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> save_tree(f"{folder.name}/tree.safetensors", (np.ones(2), None), {"about": "a tree"})
-    >>> load_tree(f"{folder.name}/tree.safetensors", like=(np.zeros(2), None))
-    ((array([1., 1.]), None), {'about': 'a tree'})
-    >>> folder.cleanup()
-    """
-    save_arrays(path, dict(tree_leaves(tree)), metadata)
-
-
-def load_tree(path, like):
-    """Read what `save_tree` wrote: (tree of the structure of `like`, metadata).
-
-    Arrays keep the dtype of the file and go where the leaves of `like` live, NumPy or CuPy.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, or an entry is missing, unexpected or has another shape.
-    """
-    arrays, metadata = load_arrays(path)
-    try:
-        tree = tree_from_leaves(like, arrays)
-    except InputError as error:
-        raise InputError(f"{os.fspath(path)}: {error}") from None
-    return tree_map(from_host, tree, like), metadata
-
-
-def write_atomically(path, data):
-    """Write bytes to a file so that no reader and no power cut ever sees a part of them."""
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".part-")
-    except OSError as error:
-        raise InputError(f"cannot write in {folder}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are private, others may read ours
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _rebuild(like, children):

@@ -9,18 +9,14 @@ from minimamba.errors import InputError
 from minimamba.models.echo import EchoParams
 from minimamba.models.state_dict import (
     Entries,
-    load_state_dict,
     mamba_from_entries,
     mamba_to_entries,
     put_linear,
-    save_state_dict,
     take_linear,
 )
 from minimamba.ops.glu import GLUParams
 from minimamba.ops.norm import NormParams
 from minimamba.ops.spectral import FilterParams
-
-__all__ = ["echo_from_state_dict", "echo_to_state_dict", "load_state_dict", "save_state_dict"]
 
 UNUSED = "multi_query_transformer_block"  # built by the release and never called
 

@@ -14,7 +14,8 @@ from minimamba.blocks.mamba import (
     zero_state,
 )
 from minimamba.errors import InputError
-from minimamba.models.state_dict import Entries, load_state_dict, mamba_from_entries
+from minimamba.files import load_state_dict
+from minimamba.models.state_dict import Entries, mamba_from_entries
 from minimamba.ops.embedding import embedding, embedding_backward
 from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minimamba.ops.norm import RMSNormParams, rms_norm, rms_norm_backward

@@ -1,6 +1,4 @@
-"""State dicts of other projects: reading and writing the files, and taking entries by name."""
-
-from zipfile import BadZipFile
+"""State dicts of other projects: taking entries by name, and putting them."""
 
 import numpy as np
 
@@ -9,7 +7,6 @@ from minimamba.blocks.mamba import MambaParams
 from minimamba.errors import InputError
 from minimamba.ops.conv import ConvParams
 from minimamba.ops.linear import LinearParams
-from minimamba.trees import load_arrays, save_arrays
 
 
 class Entries:
@@ -43,34 +40,6 @@ class Entries:
                 raise InputError(
                     f"the state dict has an entry {name!r} that no part of the model takes"
                 )
-
-
-def load_state_dict(path):
-    """Read named arrays from .safetensors, .npz, or (only where torch is installed) .pt.
-
-    Returns
-    -------
-    dict of str to NumPy array
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read. Pickled objects are never loaded: .npz without pickle, .pt
-        with weights only.
-    """
-    suffix = str(path).rsplit(".", 1)[-1]
-    readers = {"safetensors": lambda p: load_arrays(p)[0], "npz": _read_npz, "pt": _read_torch}
-    if suffix not in readers:
-        raise InputError(f"{path}: expected a name ending in .safetensors, .npz or .pt")
-    return readers[suffix](path)
-
-
-def save_state_dict(path, mapping):
-    """Write named arrays to .safetensors, or to .npz where the name ends so."""
-    if str(path).endswith(".npz"):
-        np.savez(path, **mapping)
-    else:
-        save_arrays(path, mapping)
 
 
 def mamba_from_entries(entries, prefix, d):
@@ -112,28 +81,3 @@ def put_linear(name, p):
     """Write a linear map as PyTorch keeps it."""
     bias = {} if p.bias is None else {f"{name}.bias": p.bias}
     return {f"{name}.weight": p.weight.T, **bias}
-
-
-def _read_npz(path):
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as entries:
-            return dict(entries)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except (OSError, ValueError, BadZipFile) as error:
-        raise InputError(f"cannot read {path} as .npz: {error}") from error
-
-
-def _read_torch(path):
-    try:
-        import torch
-    except ImportError:
-        raise InputError(f"{path}: a .pt file needs torch, which is not installed") from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
-    except Exception as error:  # torch raises its own and pickle's, by version
-        raise InputError(f"cannot read {path} as PyTorch weights: {error}") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    return {name: value.numpy() for name, value in state.items()}

@@ -17,12 +17,11 @@ from functools import partial
 import numpy as np
 
 from minimamba.errors import InputError
+from minimamba.files import load_state_dict, write_atomically
 from minimamba.oracle.check import check
 from minimamba.oracle.contract.spec import CONTRACTS
-from minimamba.oracle.exchange import read_npz
 from minimamba.oracle.report import save_heat_map
 from minimamba.oracle.target.frameworks import FRAMEWORKS
-from minimamba.trees import write_atomically
 
 RIGHT, WRONG, COULD_NOT = 0, 1, 2
 LISTS = ("dtypes", "capabilities")
@@ -164,23 +163,11 @@ def load(name):
 
 
 def read_weights(path):
-    """Return the arrays of a checkpoint by name, in double precision.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is neither .npz nor .safetensors.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
+    """Return the arrays of a checkpoint by name, in double precision."""
     try:
-        found = read_npz(path) if path.endswith(".npz") else load_file(path)
+        return {k: x.astype(np.float64) for k, x in load_state_dict(path).items()}
     except InputError as error:
         raise InputError(f"weights: {error}") from error
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"weights: cannot read {path} as .safetensors: {error}") from error
-    return {k: x.astype(np.float64) for k, x in found.items()}
 
 
 def _write(report, path):

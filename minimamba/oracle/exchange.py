@@ -9,11 +9,11 @@ a multiple of 64.
 
 import os
 import struct
-from zipfile import BadZipFile
 
 import numpy as np
 
 from minimamba.errors import InputError
+from minimamba.files import load_npz, save_npz, write_atomically
 from minimamba.oracle.bound import tolerance as bound
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.contract.spec import CONTRACTS
@@ -79,7 +79,7 @@ def write_case(
     arrays |= {f"between.{k}": (x, axes) for k, (x, axes) in between.items()}
     placed = {k: _store(x, axes, dtype, layout) for k, (x, axes) in arrays.items()}
     placed |= {f"flag.{k}": np.asarray(int(v)) for k, v in case.flags.items()}
-    np.savez(f"{os.fspath(path)}.npz", **placed)
+    save_npz(f"{os.fspath(path)}.npz", placed)
     write_flat(f"{os.fspath(path)}.bin", placed)
     return placed
 
@@ -132,8 +132,7 @@ def write_flat(path, arrays):
         head.append(ENTRY.pack(name.encode(), x.dtype.name.encode(), *numbers))
         body += [b"\0" * gap, x.tobytes()]
         offset += gap + x.nbytes
-    with open(path, "wb") as file:
-        file.write(b"".join(head + body))
+    write_atomically(path, b"".join(head + body))
 
 
 def read_flat(path):
@@ -173,24 +172,7 @@ def _entry(data, i):
 
 def read_case(path):
     """Return the arrays of a case written as .npz or .bin."""
-    if os.fspath(path).endswith(".npz"):
-        return read_npz(path)
-    return read_flat(path)
-
-
-def read_npz(path):
-    """Return the arrays of an .npz, by name.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is something else, cut off, or holds pickles.
-    """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
-            return dict(data)
-    except (OSError, TypeError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"cannot read {path} as .npz: {error}") from error
+    return (load_npz if os.fspath(path).endswith(".npz") else read_flat)(path)
 
 
 def compare(arrays, path):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minimamba.errors import InputError
+from minimamba.files import load_arrays, load_tree, save_tree, write_atomically
 from minimamba.ops.adam import AdamState
 from minimamba.recsys.config import LIMITS, config_from, differences, to_toml
 from minimamba.recsys.fit import Training
-from minimamba.trees import load_arrays, load_tree, save_tree, write_atomically
 
 
 class Weights(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 
 from minimamba import gpu
 from minimamba.errors import InputError
+from minimamba.files import load_tree
 from minimamba.recsys import checkpoint
 from minimamba.recsys.baselines import BASELINES
 from minimamba.recsys.config import to_toml
@@ -22,7 +23,7 @@ from minimamba.recsys.fit import begin, done, fit, scorer
 from minimamba.recsys.metrics import summarize
 from minimamba.recsys.protocol import evaluate
 from minimamba.recsys.zoo import build, first_weights
-from minimamba.trees import load_tree, tree_map
+from minimamba.trees import tree_map
 
 
 def versions():

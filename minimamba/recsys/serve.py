@@ -11,6 +11,7 @@ from rich.table import Table
 
 from minimamba.arrays import to_host
 from minimamba.errors import InputError
+from minimamba.files import load_arrays
 from minimamba.models.explain import echo_attribution
 from minimamba.recsys.checkpoint import read_json, saved_config
 from minimamba.recsys.config import CHOICES, Config, read_config, with_settings
@@ -19,7 +20,6 @@ from minimamba.recsys.data.windows import window
 from minimamba.recsys.fit import scorer
 from minimamba.recsys.run import load_best, measure
 from minimamba.recsys.zoo import Model, echo_variants
-from minimamba.trees import load_arrays
 
 
 class Server(NamedTuple):

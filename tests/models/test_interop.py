@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from minimamba.errors import InputError
+from minimamba.files import load_state_dict, save_state_dict
 from minimamba.models.interop import (
     echo_from_state_dict,
     echo_to_state_dict,
-    load_state_dict,
-    save_state_dict,
 )
 from minimamba.trees import tree_leaves
 from tests.models.helpers import random_echo
@@ -69,19 +68,3 @@ def test_entries_of_the_block_the_release_never_calls_are_left_out():
 def test_no_layer_at_all_is_said():
     with pytest.raises(InputError, match="no layer"):
         echo_from_state_dict({"item_embedding.weight": np.zeros((3, 4))})
-
-
-def test_files_that_cannot_be_read_are_named(tmp_path):
-    with pytest.raises(InputError, match="there is no file"):
-        load_state_dict(tmp_path / "none.npz")
-    with pytest.raises(InputError, match="ending in"):
-        load_state_dict(tmp_path / "weights.bin")
-    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 not an archive")
-    with pytest.raises(InputError, match=r"cannot read .*broken\.npz"):
-        load_state_dict(tmp_path / "broken.npz")
-
-
-def test_pickled_objects_are_not_loaded(tmp_path):
-    np.savez(tmp_path / "objects.npz", x=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(InputError, match=r"cannot read .*objects\.npz"):
-        load_state_dict(tmp_path / "objects.npz")

@@ -8,6 +8,7 @@ import pytest
 
 from minimamba.blocks.init import init_mamba
 from minimamba.errors import InputError
+from minimamba.files import save_state_dict
 from minimamba.models.mamba_lm import (
     LMLayerParams,
     LMParams,
@@ -19,7 +20,7 @@ from minimamba.models.mamba_lm import (
     lm_zero_states,
     load_pretrained,
 )
-from minimamba.models.state_dict import mamba_to_entries, save_state_dict
+from minimamba.models.state_dict import mamba_to_entries
 from minimamba.ops.linear import LinearParams
 from minimamba.ops.norm import RMSNormParams
 from minimamba.trees import tree_leaves

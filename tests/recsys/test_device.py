@@ -9,13 +9,14 @@ import pytest
 from minimamba import cli, gpu
 from minimamba.arrays import to_host
 from minimamba.dispatch import using
+from minimamba.files import load_arrays
 from minimamba.ops.dropout import dropout
 from minimamba.recsys import run
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.data.windows import cut
 from minimamba.recsys.fit import begin, train_step
 from minimamba.recsys.zoo import build, first_weights
-from minimamba.trees import load_arrays, tree_leaves, tree_map
+from minimamba.trees import tree_leaves, tree_map
 from tests import cupy_stand_in
 from tests.cupy_stand_in import device
 from tests.kernels.problems import FORWARD, GRADIENT, check

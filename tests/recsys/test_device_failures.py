@@ -5,9 +5,9 @@ import re
 import pytest
 
 from minimamba import cli
+from minimamba.files import load_arrays
 from minimamba.recsys import run
 from minimamba.recsys.data.dataset import open_dataset
-from minimamba.trees import load_arrays
 from tests import cupy_stand_in
 from tests.cupy_stand_in import CUDARuntimeError, OutOfMemoryError, device
 

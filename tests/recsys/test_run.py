@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from minimamba.errors import InputError
+from minimamba.files import load_arrays
 from minimamba.recsys import checkpoint, run
 from minimamba.recsys.config import Config, with_settings
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.fit import begin
-from minimamba.trees import load_arrays
 
 from .helpers import ROOT
 
@@ -170,7 +170,7 @@ def test_a_full_or_read_only_disk_leaves_the_last_checkpoint_intact(tmp_path, mo
     def fail(*arguments, **more):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("minimamba.trees.tempfile.mkstemp", fail)
+    monkeypatch.setattr("minimamba.files.tempfile.mkstemp", fail)
     with pytest.raises(InputError, match=rf"could not be written \(.*{os.strerror(code)}"):
         next(steps)
     monkeypatch.undo()
