@@ -1,4 +1,6 @@
-"""The one error that files, run folders and the command line raise about what they were given."""
+"""The one error about what was handed over, and the hint that goes with a misspelt name."""
+
+import difflib
 
 
 class InputError(ValueError):
@@ -7,3 +9,15 @@ class InputError(ValueError):
     The command line prints the sentence and leaves with status 2; a programmer may catch it as a
     `ValueError`. Ops raise plain `ValueError` and `TypeError` about their arguments.
     """
+
+
+def nearest(name, known):
+    """Return a hint: the nearest known name, or all of them.
+
+    Examples
+    --------
+    >>> nearest("selectiv_scan", ["recurrence", "selective_scan"])
+    "did you mean 'selective_scan'?"
+    """
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

@@ -1,11 +1,10 @@
 """A run's settings: frozen dataclasses, and the TOML they are read from and written to."""
 
-import difflib
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from minimamba.errors import InputError
+from minimamba.errors import InputError, nearest
 
 
 def setting(default, about, least=None):
@@ -92,12 +91,6 @@ CHOICES = {
 }
 # Settings that only say how long to train may differ when a run is continued.
 LIMITS = ("train.epochs", "train.patience", "train.minutes", "train.checkpoint")
-
-
-def nearest(name, known):
-    """Return a hint: the nearest known name, or all of them."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
 def check_value(path, value, declared):
