@@ -54,9 +54,9 @@ docs:  ## build the site: docs/_build/html/index.html
 
 bench:  ## time the scans beside C and the libraries that are installed; plot time against length
 	$(VENV) base
-	@$(RUN) -m minimamba bench scan
-	@$(RUN) -m minimamba bench selective
-	@$(RUN) -m minimamba bench length
+	@$(RUN) -m benchmarks scan
+	@$(RUN) -m benchmarks selective
+	@$(RUN) -m benchmarks length
 
 test-peers:  ## compare with PyTorch, transformers, mambapy and JAX, which it installs
 	$(VENV) test
@@ -65,8 +65,8 @@ test-peers:  ## compare with PyTorch, transformers, mambapy and JAX, which it in
 
 gpu-check:  ## on a machine with a GPU: numbers, times, tests in 8 minutes (GPU=gpu-cuda13 for CUDA 13)
 	@if $(PYTHON) -c "import cupy, matplotlib, rich, safetensors" 2>/dev/null; \
-	  then $(PYTHON) -m benchmarks.gpu.check; \
-	  else $(PYTHON) .ci/venv.py test && $(PYTHON) .ci/venv.py $(GPU) && $(RUN) -m benchmarks.gpu.check; fi
+	  then $(PYTHON) -m benchmarks gpu-check; \
+	  else $(PYTHON) .ci/venv.py test && $(PYTHON) .ci/venv.py $(GPU) && $(RUN) -m benchmarks gpu-check; fi
 
 clean:  ## remove what the other targets made
 	rm -rf .venv docs/_build .pytest_cache .ruff_cache build *.egg-info

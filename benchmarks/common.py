@@ -1,15 +1,15 @@
-"""What every benchmark shares: one pinned thread, interleaved rounds, medians, ratios, memory.
+"""What every benchmark shares: interleaved rounds, medians, ratios, memory.
 
 Two programs are compared by running them in turn, round after round, and taking the median of the
 ratios inside a round: whatever else the machine does then falls on both.
 """
 
+import argparse
 import gc
 import json
 import os
 import platform
 import statistics
-import sys
 import threading
 import time
 import tracemalloc
@@ -21,30 +21,28 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-sys.path.insert(0, str(Path(__file__).parents[1]))  # measure this checkout, whatever is installed
-THREADS = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-}
 
 
-def pin(core=None):
-    """Start the running script again on one core with one thread, unless it is there already.
+def parser(about, **numbers):
+    """Return the parser of a script: --quick, and numbers with their defaults."""
+    made = argparse.ArgumentParser("python -m benchmarks NAME", description=about.split("\n")[0])
+    made.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
+    for name, default in numbers.items():
+        made.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
+    return made
 
-    Thread counts are read when libraries are loaded, so they have to be set before. Only Linux
-    lets a process choose its core.
-    """
-    if os.environ.get("MINIMAMBA_PINNED"):
-        return
-    if hasattr(os, "sched_setaffinity"):
-        core = max(os.sched_getaffinity(0)) if core is None else core
-        os.sched_setaffinity(0, {core})
-    os.environ |= THREADS | {"MINIMAMBA_PINNED": str(core)}
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+
+def every_shape(name, shapes, measure, made, argv):
+    """Measure at every shape and dtype that is asked for, and save each unless it is --quick."""
+    made.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    made.add_argument("--shapes", nargs="+", type=int, default=range(4), help="which of the four")
+    args = made.parse_args(argv)
+    rounds, seconds = (3, 4) if args.quick else (11, args.seconds)
+    for dtype in args.dtypes:
+        for i in args.shapes:
+            result = measure(shapes[i], dtype, rounds, seconds)
+            if not args.quick:
+                print(merge(name, [result]))
 
 
 def interleave(calls, rounds=7, seconds=None):

@@ -60,7 +60,6 @@ def make_parser(with_oracle=False):
     for add in (add_demo, add_train, add_evaluate, add_recommend, add_report, add_data, add_info):
         add(commands)
     add_oracle(commands, with_oracle)
-    add_bench(commands)
     return parser
 
 
@@ -211,25 +210,3 @@ def run_oracle(args):
     from minimamba.oracle.command import known, run_target
 
     return run_target(**known(args))
-
-
-def add_bench(commands):
-    """Add `bench`, which runs the scripts of a checkout."""
-    from minimamba.bench import SCRIPTS
-
-    about = "measure speed; needs a checkout of the repository"
-    parser = command(commands, "bench", run_bench, about)
-    parser.add_argument("what", choices=sorted(SCRIPTS), help="what to measure")
-    add_device(parser)
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="options of that script")
-
-
-def run_bench(args):
-    """Run a benchmark script; --device may also stand among its options."""
-    from minimamba.bench import run_script
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_device(parser)
-    parser.set_defaults(device=args.device)
-    found, rest = parser.parse_known_args(args.rest)
-    return run_script(args.what, rest, found.device)

@@ -161,13 +161,8 @@ def test_the_oracle_gets_its_options_and_gives_the_status(capsys, monkeypatch):
     assert asked == {"target": "package.module:scan", "layout": "bld"}
 
 
-def test_an_unknown_benchmark_script_asks_for_a_checkout(capsys, monkeypatch):
-    monkeypatch.setattr("minimamba.bench.SCRIPTS", {"scan": "no_such_script.py"})
-    assert "needs a checkout" in fails(capsys, "bench", "scan")
-
-
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "evaluate", "recommend", "report", "data info", "info", "bench"]
+    "command", ["demo", "train", "evaluate", "recommend", "report", "data info", "info"]
 )
 def test_help_prints_every_default(command, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -47,13 +47,9 @@ def summary(init, flip, read):
     }
 
 
-def main():
+def main(argv):
     """Compute every variant and write the file."""
     result = {name: summary(*variant) for name, variant in VARIANTS.items()}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
-
-
-if __name__ == "__main__":
-    main()

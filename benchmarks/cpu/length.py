@@ -1,23 +1,16 @@
 """Are time and memory of the selective scan linear in the length? From 1,024 to 65,536 tokens.
 
-python benchmarks/cpu/length.py                         prints, saves length.json and length.png
-python benchmarks/cpu/length.py --quick                 up to 8,192 tokens, nothing is saved
+python -m benchmarks length              prints, saves length.json and length.png
+python -m benchmarks length --quick      up to 8,192 tokens, nothing is saved
 """
 
-import argparse
 import statistics
 
-from benchmarks.common import RESULTS, allocated, exponent, interleave, pin, save, show
+import numpy as np
+from matplotlib.figure import Figure
 
-pin()  # before anything that reads its number of threads when it is loaded
-
-import matplotlib  # noqa: E402
-import numpy as np  # noqa: E402
-
-from benchmarks.cpu.selective_scan import draw, ours  # noqa: E402
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+from benchmarks.common import RESULTS, allocated, exponent, interleave, parser, save, show
+from benchmarks.cpu.selective import draw, ours
 
 LENGTHS = [1024 * 2**i for i in range(7)]
 WIDTH, STATE = 64, 16
@@ -57,7 +50,8 @@ def fit(found, name):
 
 def plot(found, fits):
     """Draw time and memory against length, each with its fitted exponent."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2)
     shown = (
         ("seconds", 1e3, "{}: $l^{{{:.2f}}}$"),
         ("bytes", 2**-20, "{}: constant + $l^{{{:.2f}}}$"),
@@ -88,11 +82,8 @@ def report(found, fits):
         show(name, rows, ["ms", "MiB allocated"])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="short, nothing is saved")
-    args = parser.parse_args()
+def main(argv):
+    args = parser(__doc__, rounds=5).parse_args(argv)
     lengths = LENGTHS[:4] if args.quick else LENGTHS
     found = {l: measure(l, args.rounds) for l in lengths}
     fits = {name: fit(found, name) for name in ("forward", "forward and backward")}
@@ -100,7 +91,3 @@ def main():
     if not args.quick:
         print(save("length", {"width": WIDTH, "state": STATE, "lengths": found, "fits": fits}))
         print(plot(found, fits))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,24 +1,20 @@
 """Where does the time of the selective scan go? Every pass over a block, in ns per state.
 
-python benchmarks/cpu/passes.py                         prints, saves passes.json
+    python -m benchmarks passes              prints, saves passes.json
 
 The block is the one that the scan itself would use at each shape. Beside its passes stand what they
 replace, and two floors: the exponential alone, and a copy from the cache to the cache.
 """
 
-import argparse
 import statistics
 
-from benchmarks.common import interleave, pin, save, show
+import numpy as np
 
-pin()  # before anything that reads its number of threads when it is loaded
-
-import numpy as np  # noqa: E402
-
-from benchmarks.cpu.selective_scan import SHAPES  # noqa: E402
-from minimamba.ops.selective import blocks  # noqa: E402
-from minimamba.ops.selective import plan as plans  # noqa: E402
-from minimamba.ops.selective.memory import aligned_empty, short_buffers  # noqa: E402
+from benchmarks.common import interleave, parser, save, show
+from benchmarks.cpu.selective import SHAPES
+from minimamba.ops.selective import blocks
+from minimamba.ops.selective import plan as plans
+from minimamba.ops.selective.memory import aligned_empty, short_buffers
 
 LABELS = {
     "copy": "a copy, the floor of any pass",
@@ -120,10 +116,8 @@ def measure(shape, dtype, rounds):
     return {"shape": shape, "dtype": dtype, "states of a block": states, "ns": found}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
-    args = parser.parse_args()
+def main(argv):
+    args = parser(__doc__).parse_args(argv)
     results = [
         measure(shape, dtype, 3 if args.quick else 15)
         for dtype in ("float32", "float64")
@@ -135,7 +129,3 @@ def main():
         show("ns per state", rows, columns[part])
     if not args.quick:
         print(save("passes", {"results": results}))
-
-
-if __name__ == "__main__":
-    main()

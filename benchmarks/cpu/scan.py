@@ -1,25 +1,29 @@
 """How fast are the schedules of the plain recurrence? Beside memcpy, plain C and the peers.
 
-    python benchmarks/cpu/scan.py                           every shape, float32 and float64
-    python benchmarks/cpu/scan.py --quick                   few rounds, nothing is saved
+    python -m benchmarks scan                every shape, float32 and float64
+    python -m benchmarks scan --quick        few rounds, nothing is saved
 
 The arrays are (b, l, d n); ours runs on time axis 1 as it is. "time first" gives the sequential
 schedule what C has: contiguous steps.
 """
 
-import argparse
 import statistics
 
-from benchmarks.common import interleave, merge, pin, ratio, require_like, say_left_out, show
+import numpy as np
 
-pin()  # before anything that reads its number of threads when it is loaded
-
-import numpy as np  # noqa: E402
-
-from benchmarks.cpu import native  # noqa: E402
-from benchmarks.cpu.peers import left_out  # noqa: E402
-from benchmarks.cpu.selective_scan import SHAPES, missing  # noqa: E402
-from minimamba.ops.recurrence import (  # noqa: E402
+from benchmarks.common import (
+    every_shape,
+    interleave,
+    parser,
+    ratio,
+    require_like,
+    say_left_out,
+    show,
+)
+from benchmarks.cpu import native
+from benchmarks.cpu.peers import left_out
+from benchmarks.cpu.selective import SHAPES, missing
+from minimamba.ops.recurrence import (
     blelloch,
     chunked,
     hillis_steele,
@@ -148,21 +152,6 @@ def measure(shape, dtype, rounds, seconds):
     return {"shape": shape, "dtype": dtype, "ms and ratio": rows}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
-    parser.add_argument("--shapes", nargs="+", type=int, default=range(4), help="which of the four")
-    parser.add_argument("--seconds", type=float, default=20, help="a table, once three rounds ran")
-    args = parser.parse_args()
-    rounds, seconds = (3, 3) if args.quick else (11, args.seconds)
+def main(argv):
     say_left_out(missing())
-    for dtype in args.dtypes:
-        for i in args.shapes:
-            result = measure(SHAPES[i], dtype, rounds, seconds)
-            if not args.quick:
-                print(merge("scan", [result]))
-
-
-if __name__ == "__main__":
-    main()
+    every_shape("scan", SHAPES, measure, parser(__doc__, seconds=20), argv)

@@ -1,6 +1,6 @@
 """`make gpu-check`: everything that needs a GPU, in one command of under eight minutes.
 
-    python -m benchmarks.gpu.check [folder]
+    python -m benchmarks gpu-check [folder]
 
 The kernels against float64, times beside their floors, one training epoch, the tests on CuPy,
 compute-sanitizer, the spectral rule, the ladder, and other packages where they are installed; a
@@ -28,7 +28,7 @@ GRACE = 15.0  # beyond its time, before a part is stopped
 RUN_PART = (sys.executable, "-m", "benchmarks.gpu.parts")
 
 
-def main(folder, parts=PARTS, seconds=SECONDS, command=RUN_PART):
+def check(folder, parts=PARTS, seconds=SECONDS, command=RUN_PART):
     """Run every part; return the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     began, report = time.monotonic(), {"date": str(date.today()), "parts": {}}
@@ -101,5 +101,6 @@ def close(report, folder):
     print("\n".join([*said, *gpu_report.table(report)]), flush=True)
 
 
-if __name__ == "__main__":
-    sys.exit(main(Path((sys.argv[1:] or [os.environ.get("OUT") or "gpu-check"])[0])))
+def main(argv):
+    """Run everything; the folder is the first argument, else $OUT, else gpu-check."""
+    return check(Path((argv or [os.environ.get("OUT") or "gpu-check"])[0]))

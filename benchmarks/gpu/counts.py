@@ -1,7 +1,7 @@
 """Registers and instructions of the fused scan, without a GPU: `results/kernel_counts.json`.
 
     pip install nvidia-cuda-nvrtc nvidia-cuda-nvdisasm
-    python -m benchmarks.gpu.counts
+    python -m benchmarks gpu-counts
 
 A state-step is one state of one channel moved by one step. Instructions are counted in the
 disassembly of the steady path: whole tiles, gate and softplus present, so the branches for the
@@ -44,7 +44,7 @@ STEADY = [  # from, to: what holds in the middle of a long sequence
 SCHEDULERS, CLOCK = 132 * 4, 1.98e9  # of an H200
 
 
-def main():
+def main(argv):
     """Count, print, and keep the table."""
     disassembler = find_nvdisasm()
     if reason := nvrtc.missing() or (None if disassembler else "nvdisasm is not installed"):
@@ -146,7 +146,3 @@ def opcode(text):
     """Return the name of an instruction: FFMA, MUFU.EX2."""
     name = re.sub(r"^@!?U?P\w+\s+", "", text).split()[0]
     return name if name.startswith("MUFU") else name.split(".")[0]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
-"""The benchmarks that `minimamba bench` runs on the CPU, on a GPU: kernels beside array code.
+"""The benchmarks of the CPU, on a GPU: kernels beside array code.
 
-    minimamba bench scan|selective|step|length --device gpu [--quick]
+    python -m benchmarks scan|selective|step|length --device gpu [--quick]
 
 Wall time of one call, from the host's view: it ends when the GPU is idle again. `make gpu-check`
 has the times by CUDA events, beside what the device allows.
@@ -103,12 +103,12 @@ def length(l):
     return {name: calls[name] for name in ("forward", "backward")}
 
 
-def main():
+def main(argv):
     """Time what is asked for; print a table a shape."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=sorted(QUICK))
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     calls = {"scan": scan, "selective": selective, "step": step, "length": length}[args.what]
     sizes = {"scan": SCANS, "selective": SHAPES, "step": STEPS, "length": LENGTHS}[args.what]
     print(gpu.describe())
@@ -126,7 +126,3 @@ def growth(found):
     for (one, x), (two, y) in pairwise(found.items()):
         powers = {k: log(y[k] / x[k]) / log(two / one) for k in x}
         print(f"{one} to {two}:", ", ".join(f"{k} as l^{v:.2f}" for k, v in powers.items()))
-
-
-if __name__ == "__main__":
-    main()

@@ -78,7 +78,8 @@ def length_results(root=ROOT):
 
 def result_files(root=ROOT):
     """Return the table of all results: file, what wrote it, and that script's first sentence."""
-    scripts = sorted([*root.glob("benchmarks/**/*.py"), *root.glob("docs/*.py")])
+    study = root / "tests" / "oracle" / "study.py"
+    scripts = sorted([*root.glob("benchmarks/**/*.py"), *root.glob("docs/*.py"), study])
     rows = []
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.json")):

@@ -43,7 +43,7 @@ def run(tmp_path, monkeypatch, capfd):
         parts, folder = {name: (None, each) for name in names}, tmp_path / "out"
         if not gpu:
             (tmp_path / "out" / "no-gpu").mkdir(parents=True)
-        code = gpu_check.main(folder, parts, seconds, (sys.executable, str(script)))
+        code = gpu_check.check(folder, parts, seconds, (sys.executable, str(script)))
         report = json.loads((folder / "gpu_check.json").read_text())
         return code, report["parts"], capfd.readouterr()
 

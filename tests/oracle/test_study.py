@@ -1,4 +1,4 @@
-"""What `benchmarks/oracle/oracle_study.py` has measured holds what was asked of it."""
+"""What `tests/oracle/study.py` has measured holds what was asked of it."""
 
 import json
 from pathlib import Path

@@ -1,13 +1,12 @@
 """How fast is a training step of EchoMamba4Rec? Forward, backward and Adam, beside PyTorch.
 
-python benchmarks/cpu/training_step.py                 all sizes (minutes)
-python benchmarks/cpu/training_step.py --quick         the smallest, few rounds, nothing saved
+    python -m benchmarks step                all sizes (minutes)
+    python -m benchmarks step --quick        the smallest, few rounds, nothing saved
 
 Width 64, 32 states, one layer, 3,416 items, dropout 0.2, float32, one core, histories as long as
 MovieLens-1M's. The rounds of all programs alternate; memory is measured in a process of its own.
 """
 
-import argparse
 import cProfile
 import json
 import pstats
@@ -15,25 +14,22 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
+
 from benchmarks.common import (
     absent,
     allocated,
     interleave,
-    pin,
+    parser,
     ratio,
     resident,
     save,
     say_left_out,
     show,
 )
-
-pin()  # before anything that reads its number of threads when it is loaded
-
-import numpy as np  # noqa: E402
-
-from minimamba import EchoConfig, echo_loss, echo_loss_backward, init_echo  # noqa: E402
-from minimamba.ops.adam import adam_init, adam_update  # noqa: E402
-from minimamba.trees import tree_leaves, tree_map  # noqa: E402
+from minimamba import EchoConfig, echo_loss, echo_loss_backward, init_echo
+from minimamba.ops.adam import adam_init, adam_update
+from minimamba.trees import tree_leaves, tree_map
 
 SIZES = [(64, 50), (256, 50), (64, 200), (256, 200)]
 ITEMS, RATE, OURS = 3416, 0.2, "minimamba"
@@ -117,13 +113,13 @@ def check_equal():
 
 def memory(b, l, name):
     """Return the growth of resident memory during one step, in MiB, in a process of its own."""
-    command = [sys.executable, __file__, "--memory", name, str(b), str(l)]
+    command = [sys.executable, "-m", "benchmarks", "step", "--memory", name, str(b), str(l)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def measure_memory(name, b, l):
     """Print what one step takes; the first step, so that nothing hides in reused pages."""
-    step = contenders(*draw(b, l))[name]
+    step = contenders(*draw(int(b), int(l)))[name]
     print(json.dumps(resident(step) / 2**20))
 
 
@@ -163,14 +159,10 @@ def report(result):
     print("where ours goes:", ", ".join(f"{n} {s:.0%}" for n, s in result["profile"][:6]), "\n")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="the smallest size, nothing saved")
-    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.memory:
-        name, b, l = args.memory
-        return measure_memory(name, int(b), int(l))
+def main(argv):
+    if argv[:1] == ["--memory"]:
+        return measure_memory(*argv[1:])
+    args = parser(__doc__).parse_args(argv)
     check_equal()
     say_left_out(left_out())
     results = []
@@ -179,7 +171,3 @@ def main():
         report(results[-1])
         if not args.quick:
             save("training_step", {"results": results})  # the largest size takes minutes
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,7 @@
 Runs thousands of random cases, every check on, on implementations known to be right: no two of them
 share a case, and none is another one in the other dtype. Then it climbs: starting from random cases
 it changes one value at a time to push error over tolerance up.
-Writes benchmarks/results/oracle_study.json. `python benchmarks/oracle/oracle_study.py [--cases N]`
+Writes benchmarks/results/oracle_study.json: `python -m benchmarks oracle [--cases N]`
 """
 
 import argparse
@@ -25,7 +25,8 @@ from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.sizes import KINDS
 from minimamba.oracle.failures import failures
 from minimamba.oracle.target.call import DidNotRun, Target
-from tests.oracle.mutants.kill import RIGHT, WEIGHTS, target_of
+
+from .mutants.kill import RIGHT, WEIGHTS, target_of
 
 RECURRENCE = {"complex", "trailing", "h0", "gradients", *KINDS}
 SCAN = {"D", "z", "delta_bias", "delta_softplus", "gradients", *KINDS}
@@ -33,7 +34,7 @@ STATE = {"initial_state", "state_gradient"}
 FULL = SCAN | STATE | {"seq_idx", "initial_state with seq_idx", "constant", "groups", "complex"}
 CHUNKED = {"sequential": sequential, "hillis_steele": hillis_steele, "blelloch": blelloch}
 SCHEDULES = CHUNKED | {"chunked(8)": chunked(8)}
-OUT = Path(__file__).parents[1] / "results" / "oracle_study.json"
+OUT = Path(__file__).parents[2] / "benchmarks" / "results" / "oracle_study.json"
 
 
 def nothing_before(b):
@@ -178,12 +179,12 @@ def write(rows, climbs, started):
     return total
 
 
-def main():
+def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=700, help="per implementation and dtype")
     parser.add_argument("--climbs", type=int, default=10)
     parser.add_argument("--steps", type=int, default=200)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     warnings.filterwarnings("ignore")
     started, rows, climbs = time.time(), [], []
     for name, target, capabilities, dtypes, share in implementations():
@@ -199,7 +200,3 @@ def main():
             climbs[-1] |= {"best": round(max(best), 4), "of_each": [round(b, 4) for b in best]}
             print("climb", climbs[-1], flush=True)
     print(write(rows, climbs, started))
-
-
-if __name__ == "__main__":
-    main()

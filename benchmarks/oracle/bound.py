@@ -1,17 +1,15 @@
 """Does the error bound hold, and is it any use? Random cases in numbers, then a search for trouble.
 
-    python benchmarks/oracle/bound_study.py             100,000 random sequences, some minutes
+    python -m benchmarks bound               100,000 random sequences, some minutes
 
 A case is one sequence with its own decays, drives and start, run in one dtype by every schedule.
 Its share is the largest |error| / bound over its elements: above 1 the bound is violated; if no
 share came near 1, the bound would say nothing.
 """
 
-import argparse
-
 import numpy as np
 
-from benchmarks.common import save, show
+from benchmarks.common import parser, save, show
 from minimamba.ops.recurrence import blelloch, chunked, hillis_steele, sequential
 from minimamba.oracle.bound.tolerance import recurrence_bound
 from minimamba.oracle.truth import scan as truth
@@ -110,12 +108,10 @@ def match(mask, x):
     return mask.reshape(mask.shape + (1,) * (x.ndim - 1))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=300, help="of hill climbing")
-    args = parser.parse_args()
-    found = random_cases(args.cases)
+def main(argv):
+    args = parser(__doc__, cases=100_000, rounds=300).parse_args(argv)  # rounds of hill climbing
+    cases, rounds = (4000, 10) if args.quick else (args.cases, args.rounds)
+    found = random_cases(cases)
     cases, rows = {}, {}
     for dtype, by_schedule in found.items():
         everything = np.concatenate(list(by_schedule.values()))
@@ -132,13 +128,10 @@ def main():
     show("random cases", rows, ["cases", "violations", "largest share", "median share"])
     lengths = (1, 4, 16, 64)
     search = {
-        name: {str(l): climb(schedule, l, 400, args.rounds) for l in lengths}
+        name: {str(l): climb(schedule, l, 400, rounds) for l in lengths}
         for name, schedule in SCHEDULES.items()
     }
     rows = {name: [f"{share:.3f}" for share in x.values()] for name, x in search.items()}
     show("adversarial search, float32: largest share", rows, [f"l = {l}" for l in lengths])
-    print(save("bound_study", {"random": cases, "search": search}))
-
-
-if __name__ == "__main__":
-    main()
+    if not args.quick:
+        print(save("bound_study", {"random": cases, "search": search}))

@@ -1,31 +1,27 @@
 """How fast is the selective scan? Beside plain C and beside the peers, on one core.
 
-python benchmarks/cpu/selective_scan.py                 every shape, float32 and float64
-python benchmarks/cpu/selective_scan.py --quick         few rounds, nothing is saved
+python -m benchmarks selective           every shape, float32 and float64
+python -m benchmarks selective --quick   few rounds, nothing is saved
 """
 
-import argparse
 import statistics
+
+import numpy as np
 
 from benchmarks.common import (
     allocated,
+    every_shape,
     interleave,
-    merge,
-    pin,
+    parser,
     ratio,
     require_like,
     resident,
     say_left_out,
     show,
 )
-
-pin()  # before anything that reads its number of threads when it is loaded
-
-import numpy as np  # noqa: E402
-
-from benchmarks.cpu import native  # noqa: E402
-from benchmarks.cpu.peers import left_out, peers  # noqa: E402
-from minimamba.ops.selective.scan import (  # noqa: E402
+from benchmarks.cpu import native
+from benchmarks.cpu.peers import left_out, peers
+from minimamba.ops.selective.scan import (
     selective_scan,
     selective_scan_backward,
     selective_scan_naive,
@@ -102,7 +98,7 @@ def memcpy(inputs):
 
 
 def measure(shape, dtype, rounds, seconds):
-    """Time every contender at one shape; return what goes into the JSON file."""
+    """Time every contender at one shape; print the table, return what goes into the JSON file."""
     inputs, dy = draw(shape, dtype)
     calls = contenders(shape, inputs, dy)
     require_like({name: output(forward) for name, (forward, _) in calls.items()})
@@ -121,6 +117,7 @@ def measure(shape, dtype, rounds, seconds):
             for name in times
         }
         result[label][OURS]["MiB allocated"] = allocated(some[OURS]) / 2**20
+    report(result)
     return result
 
 
@@ -145,22 +142,6 @@ def figures(x):
     return x["ms"], x["ratio"], x.get("MiB allocated", x["MiB"])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, nothing is saved")
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
-    parser.add_argument("--shapes", nargs="+", type=int, default=range(4), help="which of the four")
-    parser.add_argument("--seconds", type=float, default=40, help="a table, once three rounds ran")
-    args = parser.parse_args()
-    rounds, seconds = (3, 5) if args.quick else (11, args.seconds)
+def main(argv):
     say_left_out(missing())
-    for dtype in args.dtypes:
-        for i in args.shapes:
-            result = measure(SHAPES[i], dtype, rounds, seconds)
-            report(result)
-            if not args.quick:
-                print(merge("selective_scan", [result]))
-
-
-if __name__ == "__main__":
-    main()
+    every_shape("selective_scan", SHAPES, measure, parser(__doc__, seconds=40), argv)
