@@ -47,7 +47,7 @@ def test_every_way_to_have_no_gpu_has_its_sentence(cupy, monkeypatch):
 
 @pytest.mark.skipif(gpu.unavailable() is None, reason="there is a GPU here")
 def test_gpu_check_says_in_one_sentence_why_it_cannot_run(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.gpu.check", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "benchmarks", "gpu-check", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("gpu-check cannot run: ") and done.stderr.count("\n") == 1
