@@ -23,8 +23,6 @@ KERNELS = {  # what an op may ask for: the module of the kernel, and the functio
     "causal_conv1d_step": ("minimamba.kernels.conv", "step"),
     "selective_scan_last": ("minimamba.kernels.selective_last", "forward"),
     "selective_scan_last_backward": ("minimamba.kernels.selective_last", "backward"),
-    "spectral_filter": ("minimamba.kernels.spectral", "forward"),
-    "spectral_filter_backward": ("minimamba.kernels.spectral", "backward"),
 }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.gpu import peers as gpu_peers
 from benchmarks.gpu.page import NotRun, Page, finish
 from minimamba import gpu
-from minimamba.kernels import spectral
+from minimamba.ops import spectral
 
 SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurrence: b, l, width
 IN_ARRAYS = (256, 50, 128, 32)  # of the fused scan in array code: thousands of launches

@@ -1,12 +1,12 @@
 """Where the spectral filter should change from a matrix product to cuFFT, measured.
 
-`minimamba.kernels.spectral.LONGEST_CIRCULANT` is the rule; `crossover` is what the device says.
+`minimamba.ops.spectral.LONGEST_CIRCULANT` is the rule; `crossover` is what the device says.
 """
 
 import numpy as np
 
 from benchmarks.gpu.bench import PAST_THE_CACHE, Row, timed
-from minimamba.kernels import spectral
+from minimamba.ops import spectral
 from minimamba.ops.spectral import FilterParams
 
 WINDOWS = (16, 32, 50, 64, 100, 128, 160, 200, 256, 400)
@@ -25,7 +25,7 @@ def rows_of_a_window(device, batch, width, l, seconds=0.15):
         caches = [way(x, p)[1] for x in draw]
         forward = [lambda way=way, x=x: way(x, p) for x in draw]
         pairs = zip(draw, caches, strict=True)
-        backward = [lambda x=x, c=c: spectral.backward(x, c) for x, c in pairs]
+        backward = [lambda x=x, c=c: spectral.spectral_filter_backward(x, c) for x, c in pairs]
         for what, calls, times in [("forward", forward, 1), ("backward", backward, 1.5)]:
             name, shape = f"{way.__name__} {what}", (batch, l, width)
             taken = timed(device, calls, seconds)

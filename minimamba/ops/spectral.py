@@ -8,14 +8,17 @@ released model, cancel.
 from math import pi
 from typing import NamedTuple
 
-from minimamba.arrays import Array, array_namespace
-from minimamba.dispatch import dispatch
+from minimamba.arrays import Array, array_namespace, on_gpu
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,
     causal_conv1d_backward,
     causal_conv1d_step,
 )
+
+# Steps. At 50 the l multiply-adds a number cost a GPU less than reading the number, and two
+# launches take the place of seven; from the counts in docs/gpu.md, unmeasured.
+LONGEST_CIRCULANT = 128
 
 
 class FilterParams(NamedTuple):
@@ -25,19 +28,34 @@ class FilterParams(NamedTuple):
     im: Array  # (f, d); without effect at bin 0 and, for even l, at the last bin
 
 
-class SpectralCache(NamedTuple):
-    """What `spectral_filter_backward` needs."""
+class DenseCache(NamedTuple):
+    """What `dense_backward` needs."""
 
     x_re: Array  # (b, f, d)
     x_im: Array  # (b, f, d)
     p: FilterParams
 
 
+class FourierCache(NamedTuple):
+    """What `fourier_backward` needs."""
+
+    spectrum: Array  # (b, d, f), complex
+    p: FilterParams
+
+
+class CirculantCache(NamedTuple):
+    """What `circulant_backward` needs."""
+
+    x: Array  # (d, b, l)
+    matrix: Array  # (d, l, l)
+
+
 def spectral_filter(x, p):
     """Multiply the spectrum of every channel by a learnt response, Eq. (10.2).
 
     The same as a circular convolution over the window, Eq. (10.3): every position sees every
-    other, so the filter has no step; `causal_filter` has.
+    other, so the filter has no step; `causal_filter` has. Three ways lead there, `dense`, `fourier`
+    and `circulant`; `way` chooses.
 
     Parameters
     ----------
@@ -48,16 +66,10 @@ def spectral_filter(x, p):
     Returns
     -------
     y : array, shape (b, l, d)
-    cache : SpectralCache
-
-    Raises
-    ------
-    ValueError
-        When the bins do not fit the length, the channels differ, or there is no step.
+    cache : DenseCache, FourierCache or CirculantCache
 
     Examples
     --------
-    >>> import numpy as np
     >>> keep_the_mean = FilterParams(re=np.array([[1.0], [0.0]]), im=np.zeros((2, 1)))
     >>> spectral_filter(np.array([[[1.0], [2.0], [6.0]]]), keep_the_mean)[0][0, :, 0]
     array([3., 3., 3.])
@@ -71,17 +83,12 @@ def spectral_filter(x, p):
     l, d = x.shape[1:]
     if l == 0:
         raise ValueError(f"spectral_filter: x is {x.shape}, expected a window of at least one step")
-    kernel = dispatch("spectral_filter", x, *p)
-    if kernel is not None:
-        return kernel(x, p)
     if p.re.shape != (l // 2 + 1, d) or p.im.shape != p.re.shape:
         raise ValueError(
             f"spectral_filter: a window of {l} steps and {d} channels needs re and im of "
             f"{(l // 2 + 1, d)}, got {p.re.shape} and {p.im.shape}"
         )
-    x_re, x_im = _spectrum(x)
-    y = _signal(x_re * p.re - x_im * p.im, x_re * p.im + x_im * p.re, l)
-    return y, SpectralCache(x_re, x_im, p)
+    return way(x)(x, p)
 
 
 def spectral_filter_backward(dy, cache):
@@ -90,18 +97,99 @@ def spectral_filter_backward(dy, cache):
     dx is dy filtered with the conjugate response. A bin that stands for two (its mirror image is
     not kept) counts twice in the gradient of the response.
     """
-    kernel = dispatch("spectral_filter_backward", cache)
-    if kernel is not None:
-        return kernel(dy, cache)
+    return BACKWARD[type(cache)](dy, cache)
+
+
+def way(x):
+    """Return the way that suits x (b, l, d): `dense`, `fourier` or `circulant`.
+
+    On the host a product with the Fourier matrix for short windows: for (256, l, 64) on one core
+    it is twice as fast at l = 50 in float32 and slower beyond l = 128; in float64 the two meet at
+    l = 50. Also for complex signals, which here are complex steps (Eq. (0.5)): the product extends
+    to them as it is. On a GPU the circulant product for short windows: see `LONGEST_CIRCULANT`.
+    """
+    l = x.shape[1]
+    if x.dtype.kind == "c":
+        return dense
+    if on_gpu(x):
+        return circulant if l <= LONGEST_CIRCULANT else fourier
+    return dense if l * x.dtype.itemsize <= 400 else fourier
+
+
+def dense(x, p):
+    """Filter by products with the matrix of the Fourier transform, Eqs. (10.1) and (10.2)."""
+    xp, l, f = array_namespace(x), x.shape[1], len(p.re)
+    spectrum = _dft_matrix(xp, l, x.dtype) @ x
+    x_re, x_im = spectrum[:, :f], spectrum[:, f:]
+    y = _signal(x_re * p.re - x_im * p.im, x_re * p.im + x_im * p.re, l)
+    return y, DenseCache(x_re, x_im, p)
+
+
+def dense_backward(dy, cache):
+    """Pull dy back through `dense`, Eqs. (10.4) and (10.5)."""
     x_re, x_im, p = cache
-    xp = array_namespace(dy)
-    l = dy.shape[1]
-    g_re, g_im = _spectrum(dy)
+    xp, l, f = array_namespace(dy), dy.shape[1], len(p.re)
+    spectrum = _dft_matrix(xp, l, dy.dtype) @ dy
+    g_re, g_im = spectrum[:, :f], spectrum[:, f:]
     dx = _signal(g_re * p.re + g_im * p.im, g_im * p.re - g_re * p.im, l)
     share = _multiplicity(xp, l, dy.dtype)[:, None] / l  # (f, 1)
     dre = share * (xp.einsum("bfd,bfd->fd", x_re, g_re) + xp.einsum("bfd,bfd->fd", x_im, g_im))
     dim = share * (xp.einsum("bfd,bfd->fd", x_re, g_im) - xp.einsum("bfd,bfd->fd", x_im, g_re))
     return dx, FilterParams(dre, dim)
+
+
+def fourier(x, p):
+    """Filter by a pair of fast transforms along the last axis, one scale between them, Eq. (10.2).
+
+    CuPy keeps the cuFFT plans of the last 16 shapes, so feed whole batches.
+    """
+    xp, l = array_namespace(x), x.shape[1]
+    spectrum = xp.fft.rfft(xp.ascontiguousarray(x.transpose(0, 2, 1)), axis=-1)  # (b, d, f)
+    response = (p.re + 1j * p.im).T / l  # the scale is in the weights
+    y = xp.fft.irfft(spectrum * response, n=l, axis=-1, norm="forward")
+    return y.transpose(0, 2, 1), FourierCache(spectrum, p)
+
+
+def fourier_backward(dy, cache):
+    """Pull dy back through `fourier`, Eqs. (10.4) and (10.5)."""
+    spectrum, p = cache
+    xp, l = array_namespace(dy), dy.shape[1]
+    g = xp.fft.rfft(xp.ascontiguousarray(dy.transpose(0, 2, 1)), axis=-1)  # (b, d, f)
+    dx = xp.fft.irfft(g * ((p.re - 1j * p.im).T / l), n=l, axis=-1, norm="forward")
+    product = xp.einsum("bdf,bdf->fd", spectrum.conj(), g)
+    share = _multiplicity(xp, l, dy.dtype)[:, None] / l
+    return dx.transpose(0, 2, 1), FilterParams(share * product.real, share * product.imag)
+
+
+def circulant(x, p):
+    """Filter by one (l, l) matrix a channel, that of the circular convolution, Eq. (10.3)."""
+    xp, l = array_namespace(x), x.shape[1]
+    taps = xp.fft.irfft((p.re + 1j * p.im).T, n=l, axis=-1)  # (d, l)
+    s = xp.arange(l)
+    matrix = taps[:, (s - s[:, None]) % l]  # (d, l, l): column t, row s holds tap t - s
+    x = xp.ascontiguousarray(x.transpose(2, 0, 1))
+    return (x @ matrix).transpose(1, 2, 0), CirculantCache(x, matrix)
+
+
+def circulant_backward(dy, cache):
+    """Pull dy back through `circulant`: two products, and sums along the wrapped diagonals."""
+    x, matrix = cache
+    xp, l = array_namespace(dy), dy.shape[1]
+    dy = xp.ascontiguousarray(dy.transpose(2, 0, 1))  # (d, b, l)
+    dx = dy @ matrix.transpose(0, 2, 1)
+    dmatrix = x.transpose(0, 2, 1) @ dy  # (d, l, l)
+    s = xp.arange(l)
+    dtaps = dmatrix[:, s, (s + s[:, None]) % l].sum(axis=-1)  # tap k: all pairs with t = s + k
+    spectrum = xp.fft.rfft(dtaps, axis=-1).T  # (f, d)
+    share = _multiplicity(xp, l, dy.dtype)[:, None] / l
+    return dx.transpose(1, 2, 0), FilterParams(share * spectrum.real, share * spectrum.imag)
+
+
+BACKWARD = {
+    DenseCache: dense_backward,
+    FourierCache: fourier_backward,
+    CirculantCache: circulant_backward,
+}
 
 
 def causal_filter(x, taps, state=None):
@@ -123,14 +211,8 @@ def causal_filter(x, taps, state=None):
     state : array, shape (b, k - 1, d)
     cache : ConvCache
 
-    Raises
-    ------
-    ValueError
-        When the channels of x and the taps differ, or the state has another shape.
-
     Examples
     --------
-    >>> import numpy as np
     >>> y, state, _ = causal_filter(np.array([[[1.0], [2.0], [3.0]]]), np.array([[1.0], [10.0]]))
     >>> y[0, :, 0]
     array([ 1., 12., 23.])
@@ -153,7 +235,6 @@ def causal_filter_step(x_t, taps, state):
 
     Examples
     --------
-    >>> import numpy as np
     >>> causal_filter_step(np.array([[2.0]]), np.array([[1.0], [10.0]]), np.array([[[1.0]]]))
     (array([[12.]]), array([[[2.]]]))
     """
@@ -165,35 +246,12 @@ def _as_conv(taps):
     return ConvParams(weight=taps[::-1].T, bias=None)
 
 
-def _spectrum(x):
-    """Return re, im (b, f, d) of the real Fourier transform over axis 1, Eq. (10.1)."""
-    xp = array_namespace(x)
-    l = x.shape[1]
-    if _is_dense(l, x.dtype):
-        both, f = _dft_matrix(xp, l, x.dtype) @ x, l // 2 + 1
-        return both[:, :f], both[:, f:]
-    spectrum = xp.fft.rfft(x, axis=1)
-    return spectrum.real, spectrum.imag
-
-
 def _signal(re, im, l):
-    """Return the signal (b, l, d) of a spectrum, the inverse in Eq. (10.1)."""
-    xp = array_namespace(re)
-    if _is_dense(l, re.dtype):
-        weight, f = _multiplicity(xp, l, re.dtype) / l, l // 2 + 1
-        matrix = _dft_matrix(xp, l, re.dtype).T  # (l, 2 f)
-        return (matrix[:, :f] * weight) @ re + (matrix[:, f:] * weight) @ im
-    return xp.fft.irfft(re + 1j * im, n=l, axis=1)
-
-
-def _is_dense(l, dtype):
-    """Say whether to transform by a matrix product: for short windows, and for complex signals.
-
-    Measured for (256, l, 64) on one core: the product is twice as fast at l = 50 in float32 and
-    slower beyond l = 128; in float64 the two meet at l = 50. A complex signal here is a complex
-    step (Eq. (0.5)), to which the product extends as it is.
-    """
-    return dtype.kind == "c" or l * dtype.itemsize <= 400
+    """Return the signal (b, l, d) of a spectrum, the inverse in Eq. (10.1), by matrix products."""
+    xp, f = array_namespace(re), re.shape[1]
+    weight = _multiplicity(xp, l, re.dtype) / l
+    matrix = _dft_matrix(xp, l, re.dtype).T  # (l, 2 f)
+    return (matrix[:, :f] * weight) @ re + (matrix[:, f:] * weight) @ im
 
 
 def _dft_matrix(xp, l, dtype):

@@ -8,8 +8,9 @@ from benchmarks.gpu import bench as gpu_bench
 from benchmarks.gpu import counts as gpu_counts
 from benchmarks.gpu import parts as gpu_parts
 from benchmarks.gpu import shapes as gpu_shapes
-from minimamba.kernels import selective_launch, spectral
+from minimamba.kernels import selective_launch
 from minimamba.kernels.compile import source
+from minimamba.ops import spectral
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "gpu.md").read_text()

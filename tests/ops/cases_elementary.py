@@ -1,7 +1,10 @@
 """Cases of the elementary ops."""
 
+from functools import partial
+
 import numpy as np
 
+from minimamba.gradcheck import central_difference
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,
@@ -41,6 +44,8 @@ from minimamba.ops.spectral import (
     FilterParams,
     causal_filter,
     causal_filter_backward,
+    circulant,
+    fourier,
     spectral_filter,
     spectral_filter_backward,
 )
@@ -147,6 +152,17 @@ CASES = [
         spectral_filter_backward,
         lambda rng, s: draw_filter(rng, s._replace(l=50 + s.l)),
         batched=(0,),
+    ),
+    *(
+        Case(  # whatever the length and the place; no way but dense takes complex numbers
+            f"spectral_filter by {way.__name__}",
+            way,
+            spectral_filter_backward,
+            draw_filter,
+            batched=(0,),
+            tangent=partial(central_difference, step=1.0),  # exact: bilinear in x and p
+        )
+        for way in (fourier, circulant)
     ),
     Case(
         "causal_filter",

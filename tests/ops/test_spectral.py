@@ -11,6 +11,8 @@ from minimamba.ops.spectral import (
     spectral_filter,
     spectral_filter_backward,
 )
+from tests import cupy_stand_in
+from tests.kernels.problems import relative
 
 EPS = np.finfo(float).eps
 LENGTHS = [1, 2, 3, 4, 7, 50, 51, 100, 101]  # odd and even, with both transforms
@@ -46,23 +48,55 @@ def test_a_response_of_one_is_the_identity(l):
     assert abs(spectral_filter(x, ones)[0] - x).max() <= allowed(x, ones)
 
 
-@pytest.mark.parametrize("l", [1, 2, 7, 50, 51, 128, 201])
+@pytest.mark.parametrize("l", [1, 2, 3, 7, 50, 51, 128, 129, 200, 201])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_transforms_give_the_same_values_and_gradients(l, dtype, monkeypatch):
+def test_all_ways_give_the_same_values_and_gradients(l, dtype):
     x, p = draw(l)
-    x, p = x.astype(dtype), FilterParams(p.re.astype(dtype), p.im.astype(dtype))
+    dy, x, p = x[:, ::-1], x.astype(dtype), FilterParams(p.re.astype(dtype), p.im.astype(dtype))
     results = []
-    for dense in (True, False):
-        monkeypatch.setattr(spectral, "_is_dense", lambda *_, dense=dense: dense)
-        y, cache = spectral_filter(x, p)
-        dx, dp = spectral_filter_backward(x, cache)
+    for way in (spectral.dense, spectral.fourier, spectral.circulant):
+        y, cache = way(x, p)
+        dx, dp = spectral_filter_backward(dy.astype(dtype), cache)
         assert y.dtype == dx.dtype == dp.re.dtype == dp.im.dtype == dtype
         results.append((y, dx, *dp))
     bound = allowed(x, p) * np.finfo(dtype).eps / EPS
     # The gradient of the response multiplies two spectra: their norms, not x and a gain.
     bounds = [bound, bound, *2 * [4 * l * np.finfo(dtype).eps * (x * x).sum(axis=(0, 1)).max()]]
-    for one, two, limit in zip(*results, bounds, strict=True):
-        assert abs(one - two).max() <= limit
+    for ways in zip(*results, bounds, strict=True):
+        *others, limit = ways
+        for one in others[1:]:
+            assert abs(one - others[0]).max() <= limit
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", [spectral.dense, spectral.fourier, spectral.circulant])
+@pytest.mark.parametrize("l", [1, 2, 3, 50, 51, 128, 129, 200])
+def test_every_way_is_near_the_op_in_float64_in_the_norm(way, l, dtype):
+    rng = np.random.default_rng(l)
+    x, dy = rng.standard_normal((2, 3, l, 5))
+    p = FilterParams(*rng.standard_normal((2, l // 2 + 1, 5)))
+    y, cache = spectral_filter(x, p)
+    dx, dp = spectral_filter_backward(dy, cache)
+    got, cache = way(x.astype(dtype), FilterParams(*(v.astype(dtype) for v in p)))
+    got_dx, got_dp = spectral_filter_backward(dy.astype(dtype), cache)
+    room = 30 * np.finfo(dtype).eps
+    for a, b in [(got, y), (got_dx, dx), (got_dp.re, dp.re)]:
+        assert a.dtype == dtype and relative(a, b) <= room
+    # at one or two steps the imaginary part has no effect: its gradient is zero
+    assert np.linalg.norm(got_dp.im - dp.im) <= room * (np.linalg.norm(dp.im) + 1)
+
+
+def test_the_way_follows_the_length_the_type_and_the_place(monkeypatch):
+    def chosen(place, l, dtype):
+        return spectral.way(place(np.ones((1, l, 2), dtype))).__name__
+
+    cupy, longest = cupy_stand_in.install(monkeypatch), spectral.LONGEST_CIRCULANT
+    assert [chosen(np.asarray, l, "float32") for l in (100, 101)] == ["dense", "fourier"]
+    assert [chosen(np.asarray, l, "float64") for l in (50, 51)] == ["dense", "fourier"]
+    for dtype in ("float32", "float64"):
+        ways = [chosen(cupy.asarray, l, dtype) for l in (longest, longest + 1)]
+        assert ways == ["circulant", "fourier"]
+    assert chosen(np.asarray, 999, "complex128") == chosen(cupy.asarray, 9, "complex64") == "dense"
 
 
 @pytest.mark.parametrize("l", LENGTHS)
