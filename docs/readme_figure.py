@@ -22,9 +22,10 @@ FIGURE = HERE / "results" / "readme.png"
 
 def collect(run):
     """Take the scores of a finished demo into docs/results/demo.json."""
+    from minimamba.recsys.baselines import best_possible
     from minimamba.recsys.config import config_from
     from minimamba.recsys.data.dataset import BUILT_IN, open_dataset
-    from minimamba.recsys.data.synthetic import Process, best_possible
+    from minimamba.recsys.data.synthetic import Process
     from minimamba.recsys.demo import SETTINGS
 
     result = json.loads((Path(run) / "result.json").read_text())

@@ -11,17 +11,7 @@ from minimamba.errors import InputError
 
 
 def main(argv=None):
-    """Run one command.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    status : int
-        0, 1 or 2, see above.
+    """Run one command, by default the process's; return its status.
 
     Examples
     --------
@@ -88,13 +78,11 @@ def later(name):
 
 
 def add_device(parser):
-    """Add --device."""
     about = "where to compute: cpu, gpu, or auto (gpu when there is one)"
     parser.add_argument("--device", choices=("cpu", "gpu", "auto"), default="cpu", help=about)
 
 
 def add_demo(commands):
-    """Add `demo`."""
     parser = command(commands, "demo", later("demo"), "train on built-in data, about a minute")
     parser.add_argument("--out", default="runs/demo", help="run folder")
     parser.add_argument("--seed", type=int, default=1, help="of the log and of training")
@@ -124,7 +112,6 @@ def add_columns(parser):
 
 
 def add_train(commands):
-    """Add `train`."""
     about = "train on a log; the same command continues a run that was stopped"
     parser = command(commands, "train", later("train"), about, epilog=settings_help())
     parser.formatter_class = TrainHelp
@@ -140,7 +127,6 @@ def add_train(commands):
 
 
 def add_evaluate(commands):
-    """Add `evaluate`."""
     parser = command(commands, "evaluate", later("evaluate"), "measure the best weights of a run")
     parser.add_argument("run", help="run folder")
     parser.add_argument("--data", help="the log; by default the one it was trained on")
@@ -151,7 +137,6 @@ def add_evaluate(commands):
 
 
 def add_recommend(commands):
-    """Add `recommend`."""
     parser = command(commands, "recommend", later("recommend"), "recommend items for a history")
     parser.add_argument("run", help="run folder")
     about = "items as the log names them, oldest first, separated by spaces or commas"
@@ -163,14 +148,12 @@ def add_recommend(commands):
 
 
 def add_report(commands):
-    """Add `report`."""
     parser = command(commands, "report", later("report"), "compare runs, and draw their plots")
     parser.add_argument("runs", nargs="+", help="run folders")
     parser.add_argument("--no-plots", action="store_true", help="print the table only")
 
 
 def add_data(commands):
-    """Add `data info`."""
     parser = commands.add_parser("data", help="look at logs")
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
     parser = command(inner, "info", later("data_info"), "say what a log holds and how it is read")
@@ -181,7 +164,6 @@ def add_data(commands):
 
 
 def add_info(commands):
-    """Add `info`."""
     command(commands, "info", run_info, "print versions and whether a GPU can be used")
 
 

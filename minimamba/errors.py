@@ -12,12 +12,13 @@ class InputError(ValueError):
 
 
 def nearest(name, known):
-    """Return a hint: the nearest known name, or all of them.
+    """Return the hint behind an unknown name.
 
     Examples
     --------
-    >>> nearest("selectiv_scan", ["recurrence", "selective_scan"])
-    "did you mean 'selective_scan'?"
+    >>> nearest("stat", ["state", "width"]), nearest("colour", ["state", "width"])
+    ("did you mean 'state'?", 'known are state, width')
     """
     near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    more = ", ..." if len(known) > 12 else ""
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known[:12])}{more}"

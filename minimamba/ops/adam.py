@@ -1,8 +1,12 @@
-"""Adam and AdamW as pure functions on trees, in PyTorch's exact formula, and gradient clipping."""
+"""Adam and AdamW as pure functions on trees, in PyTorch's exact formula, and gradient clipping.
+
+`params, state = adam_update(params, grads, state, ...)`: trees of the same structure, NumPy's or
+CuPy's; new arrays come back, in the dtype of the old ones, and no argument is changed.
+"""
 
 from typing import Any, NamedTuple
 
-from minimamba.arrays import array_namespace, to_floats
+from minimamba.arrays import array_namespace
 from minimamba.dispatch import dispatch
 from minimamba.trees import tree_leaves, tree_map
 
@@ -20,7 +24,6 @@ def adam_init(params):
 
     Examples
     --------
-    >>> import numpy as np
     >>> adam_init((np.ones(2),))
     AdamState(step=0, mean=(array([0., 0.]),), square=(array([0., 0.]),))
     """
@@ -31,23 +34,7 @@ def adam_init(params):
 def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     """Take one step of Adam.
 
-    Parameters
-    ----------
-    params, grads : trees of arrays
-    state : AdamState
-    lr, betas, eps : float, pair of float, float
-        As in `torch.optim.Adam`.
-
-    Returns
-    -------
-    params : tree
-    state : AdamState
-        New arrays; the arguments are left as they were.
-
-    Raises
-    ------
-    ValueError
-        If a gradient or a moment has not the shape of its parameter, or the trees differ.
+    Official: torch.optim.Adam(params, lr, betas, eps), which keeps the state inside.
 
     Notes
     -----
@@ -57,7 +44,6 @@ def adam_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
 
     Examples
     --------
-    >>> import numpy as np
     >>> p = (np.array([1.0]),)
     >>> p, state = adam_update(p, (np.array([5.0]),), adam_init(p), lr=0.1)
     >>> p[0].round(6)
@@ -101,7 +87,6 @@ def adamw_update(params, grads, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, de
 
     Examples
     --------
-    >>> import numpy as np
     >>> p = (np.array([1.0]),)
     >>> p, state = adamw_update(p, (np.array([5.0]),), adam_init(p), lr=0.1, decay=0.5)
     >>> p[0].round(6)
@@ -116,39 +101,16 @@ def squares(tree):
     return [(x * x).sum() for _, x in tree_leaves(tree)]
 
 
-def global_norm(tree):
-    """Return the Euclidean norm of all leaves together, as a Python float.
+def clip_by_norm(grads, norm, limit):
+    """Scale gradients of a global norm down to `limit` where they are above it, as PyTorch does.
+
+    The norm is sqrt(sum(squares(grads))); the caller has it, as a Python float, and may have
+    brought it from the GPU together with other numbers.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> global_norm((np.array([3.0]), np.array([4.0])))
-    5.0
+    >>> clip_by_norm((np.array([3.0]), np.array([4.0])), 5.0, 1.0)[0].round(4)
+    array([0.6])
     """
-    return sum(to_floats(*squares(tree))) ** 0.5
-
-
-def clip_by_norm(grads, limit):
-    """Scale gradients down to a global norm of at most `limit`, as PyTorch does.
-
-    Returns
-    -------
-    grads : tree
-    norm : float
-        Before clipping; inf or NaN when a gradient is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> grads, norm = clip_by_norm((np.array([3.0]), np.array([4.0])), 1.0)
-    >>> norm, grads[0].round(4)
-    (5.0, array([0.6]))
-    """
-    norm = global_norm(grads)
-    return shrunk(grads, norm, limit), norm
-
-
-def shrunk(grads, norm, limit):
-    """Return gradients of a known global norm scaled down to `limit`, where they are above it."""
     factor = limit / (norm + 1e-6)
     return tree_map(lambda g: g * factor, grads) if factor < 1 else grads

@@ -7,16 +7,22 @@ from minimamba.recsys import demo as built_in_demo
 from minimamba.recsys import plots, run, serve
 from minimamba.recsys.config import Config, config_from, read_config, with_settings
 from minimamba.recsys.data.dataset import open_dataset
-from minimamba.recsys.progress import follow, metric_table, show
-from minimamba.recsys.report import data_table, result_table, runs_table
+from minimamba.recsys.progress import follow
+from minimamba.recsys.tables import (
+    answer_table,
+    data_table,
+    metric_table,
+    result_table,
+    runs_table,
+    show,
+)
 
 
 def config_of(args):
     """Return the Config that a command line asks for: file, then column names, then --set."""
     config = read_config(args.config) if args.config else Config()
-    given = {name: getattr(args, name) for name in ("user", "item", "time") if getattr(args, name)}
-    if args.format != "auto":
-        given["format"] = args.format
+    asked = {name: getattr(args, name) for name in ("format", "user", "item", "time")}
+    given = {name: value for name, value in asked.items() if value not in ("", "auto")}
     return with_settings(config_from({"data": given}, config), args.set)
 
 
@@ -49,7 +55,7 @@ def recommend(args):
     answer = serve.recommend(server, history, args.k, args.repeats)
     if answer.notice:
         print(f"minimamba: {answer.notice}", file=sys.stderr)
-    show(serve.answer_table(server, answer))
+    show(answer_table(answer, server.titles))
 
 
 def report(args):

@@ -1,8 +1,10 @@
 """A run's settings: frozen dataclasses, and the TOML they are read from and written to."""
 
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+
+import tomli_w
 
 from minimamba.errors import InputError, nearest
 
@@ -138,13 +140,7 @@ def config_from(tables, start=None, where="the settings"):
 
 
 def read_config(path):
-    """Read a Config from a TOML file.
-
-    Raises
-    ------
-    InputError
-        The file is missing, is not TOML, or holds an unknown key or a wrong value.
-    """
+    """Read a Config from a TOML file."""
     try:
         tables = tomllib.loads(Path(path).read_text())
     except OSError as error:
@@ -175,13 +171,6 @@ def with_settings(config, settings):
     return config
 
 
-def quote(value):
-    """Write one value as TOML."""
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
-
-
 def to_toml(config):
     """Write a Config as TOML; `read_config` reads it back equal.
 
@@ -190,12 +179,7 @@ def to_toml(config):
     >>> print(to_toml(Config()).splitlines()[8:11])
     ['', '[model]', 'name = "echo"']
     """
-    blocks = []
-    for section in fields(config):
-        part = getattr(config, section.name)
-        lines = [f"{known.name} = {quote(getattr(part, known.name))}" for known in fields(part)]
-        blocks.append("\n".join([f"[{section.name}]", *lines]))
-    return "\n\n".join(blocks) + "\n"
+    return tomli_w.dumps(asdict(config))
 
 
 def differences(one, two):
@@ -206,11 +190,10 @@ def differences(one, two):
     >>> differences(Config(), with_settings(Config(), ["model.state=16"]))
     [('model.state', 32, 16)]
     """
-    found = []
-    for section in fields(one):
-        a, b = getattr(one, section.name), getattr(two, section.name)
-        for known in fields(a):
-            x, y = getattr(a, known.name), getattr(b, known.name)
-            if x != y:
-                found.append((f"{section.name}.{known.name}", x, y))
-    return found
+    one, two = asdict(one), asdict(two)
+    return [
+        (f"{section}.{name}", old, two[section][name])
+        for section, table in one.items()
+        for name, old in table.items()
+        if old != two[section][name]
+    ]

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from minimamba.recsys import plots, run, serve
+from minimamba.recsys.baselines import best_possible
 from minimamba.recsys.config import config_from
 from minimamba.recsys.data.dataset import BUILT_IN, open_dataset
-from minimamba.recsys.data.synthetic import Process, best_possible
-from minimamba.recsys.progress import follow, metric_table, show
-from minimamba.recsys.report import data_table
+from minimamba.recsys.data.synthetic import Process
+from minimamba.recsys.progress import follow
+from minimamba.recsys.tables import answer_table, data_table, result_table, show
 
 SETTINGS = {
     "data": {"core": 1},
@@ -20,12 +21,7 @@ FILES = ("manifest.json", "last.safetensors", "best.safetensors", "metrics.jsonl
 def demo(folder, seed=1):
     """Train EchoMamba4Rec on the built-in log, and print and draw how it did.
 
-    Parameters
-    ----------
-    folder : str or path
-        Run folder; a finished demo in it is replaced, an interrupted one is continued.
-    seed : int
-        Of the log and of training.
+    A finished demo in the folder is replaced, an interrupted one is continued.
     """
     config = config_from(SETTINGS | {"train": SETTINGS["train"] | {"seed": seed}})
     data = open_dataset(f"{BUILT_IN}{seed}", config.data)
@@ -34,10 +30,8 @@ def demo(folder, seed=1):
     show(*data_table(data.about))
     follow(run.train(folder, config, data), config.train.epochs)
     result = run.finish(folder, config, data)
-    rows = {**result["baselines"], "EchoMamba4Rec": result["test"]}
-    rows["best possible"] = best_possible(Process(), data.seqs, data.split.test)
-    title = f"test, protocol {result['protocol']}, {len(data.split.test):,} users"
-    show(metric_table(title, rows))
+    best = best_possible(Process(), data.seqs, data.split.test)
+    show(result_table(result, **{"best possible": best}))
     recommend_one(folder, data)
     show("plots:", *(f"  {path}" for path in plots.draw_run(folder)))
 
@@ -57,5 +51,5 @@ def recommend_one(folder, data):
     history = [data.seqs.names[i] for i in data.seqs.items[begin:row]]
     answer = serve.recommend(server, history, 5, repeats=True)
     recent = ", ".join(data.titles[name] for name in history[-8:])
-    show(f"\n{data.seqs.users[0]} clicked ..., {recent}", serve.answer_table(server, answer))
+    show(f"\n{data.seqs.users[0]} clicked ..., {recent}", answer_table(answer, server.titles))
     show(f"and next clicked {data.titles[data.seqs.names[data.seqs.items[row]]]}\n")

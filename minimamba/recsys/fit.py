@@ -11,10 +11,9 @@ import numpy as np
 
 from minimamba.arrays import to_floats
 from minimamba.errors import InputError
-from minimamba.ops.adam import AdamState, adam_init, adamw_update, shrunk, squares
+from minimamba.ops.adam import AdamState, adam_init, adamw_update, clip_by_norm, squares
 from minimamba.recsys.data.windows import cut, cut_all
-from minimamba.recsys.metrics import summarize
-from minimamba.recsys.protocol import evaluate
+from minimamba.recsys.protocol import measure
 from minimamba.recsys.zoo import check_loss
 
 # What overflows is found by our own checks, which say where; NumPy's warnings only repeat it.
@@ -99,12 +98,22 @@ def train_step(model, batch, state, settings):
     norm = sum(parts) ** 0.5
     if not math.isfinite(norm):
         raise TrainingError(f"a gradient became {norm} in {where}; try a smaller train.lr")
-    grads = shrunk(grads, norm, settings.clip) if settings.clip else grads
+    grads = clip_by_norm(grads, norm, settings.clip) if settings.clip else grads
     params, adam = adamw_update(state.params, grads, state.adam, settings.lr, decay=settings.decay)
     loss_sum = state.loss_sum + loss
     return loss, state._replace(
         params=params, adam=adam, position=state.position + 1, loss_sum=loss_sum
     )
+
+
+def rounded(record):
+    """Return the NDCG@10 of an epoch's record as protocol P1 compares it."""
+    return round(record["valid"]["NDCG@10"], 4)
+
+
+def best_epoch(history):
+    """Return the record of the best epoch; a tie keeps the later one."""
+    return max(history, key=lambda record: (rounded(record), record["epoch"]))
 
 
 def close_epoch(state, batches, valid):
@@ -113,7 +122,7 @@ def close_epoch(state, batches, valid):
     As in protocol P1 the rounded NDCG@10 decides, and a tie keeps the later epoch.
     """
     record = {"epoch": state.epoch + 1, "loss": state.loss_sum / batches, "valid": valid}
-    score = round(valid["NDCG@10"], 4)
+    score = rounded(record)
     improved = score >= state.best
     return state._replace(
         epoch=state.epoch + 1,
@@ -140,18 +149,12 @@ def fit(model, seqs, split, config, state):
     split : Split
     config : Config
     state : Training
-        From `begin`, or one that an earlier `fit` yielded.
+        From `begin`, or one that an earlier `fit` yielded: the one yielded last is good also after
+        a TrainingError.
 
     Yields
     ------
     Step
-
-    Raises
-    ------
-    InputError
-        The loss is not allowed for this model, or there is nothing to train on.
-    TrainingError
-        The loss or a gradient is not finite; the state yielded last is good.
     """
     settings, length = config.train, config.model.length
     check_loss(model, settings.loss)
@@ -167,16 +170,6 @@ def fit(model, seqs, split, config, state):
             batch = window(seqs, rows[first : first + settings.batch], length)
             loss, state = train_step(model, batch, state, settings)
             yield Step(state, batches, loss, False, False)
-        valid = validate(model, seqs, split.valid, config, state.params)
+        valid, _ = measure(scorer(model, state.params), seqs, split.valid, config, (10,))
         state, improved = close_epoch(state, batches, valid)
         yield Step(state, batches, state.history[-1]["loss"], True, improved)
-
-
-def validate(model, seqs, rows, config, params):
-    """Return the metrics of some rows under the run's protocol."""
-    settings = config.evaluate
-    score = scorer(model, params)
-    ranking = evaluate(
-        score, seqs, rows, settings.protocol, config.model.length, settings.batch, settings.seed
-    )
-    return summarize(ranking.rank)

@@ -27,6 +27,7 @@ def mrr(ranks, k=10):
 
 
 METRICS = {"HR": hit_rate, "NDCG": ndcg, "MRR": mrr}
+SHOWN = tuple(f"{name}@10" for name in METRICS)  # in tables and pictures
 
 
 def summarize(ranks, ks=(10,)):

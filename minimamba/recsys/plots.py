@@ -9,7 +9,8 @@ import numpy as np
 from minimamba.errors import InputError
 from minimamba.models.explain import echo_receptive_field
 from minimamba.recsys.data.windows import cut
-from minimamba.recsys.progress import SHOWN
+from minimamba.recsys.fit import best_epoch
+from minimamba.recsys.metrics import SHOWN
 from minimamba.recsys.serve import data_of_run, open_server
 from minimamba.recsys.zoo import echo_variants
 
@@ -58,8 +59,7 @@ def draw_training(path, history):
         for name, color in zip(SHOWN, (BLUE, ORANGE, GREEN), strict=True):
             values = [record["valid"][name] for record in history]
             right.plot(epochs, values, color=color, label=name, marker=marker, ms=4)
-        best = max(history, key=lambda r: (round(r["valid"]["NDCG@10"], 4), r["epoch"]))
-        right.axvline(best["epoch"], color=GREY, lw=1, ls=":", label="best epoch")
+        right.axvline(best_epoch(history)["epoch"], color=GREY, lw=1, ls=":", label="best epoch")
         right.set(title="validation", xlabel="epoch", ylim=(0, None))
         right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         for axis in (left, right):

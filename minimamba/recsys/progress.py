@@ -11,21 +11,12 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
-SHOWN = ("HR@10", "NDCG@10", "MRR@10")
+from minimamba.recsys.metrics import SHOWN
 
 
 def epoch_line(step, seconds):
-    """Say in one line what an epoch brought.
-
-    Parameters
-    ----------
-    step : Step
-        Of a finished epoch.
-    seconds : float
-        Spent in it by this process.
-    """
+    """Say in one line what a finished epoch brought, and the seconds spent in it."""
     record = step.state.history[-1]
     metrics = "  ".join(f"{name} {record['valid'][name]:.4f}" for name in SHOWN)
     mark = "  best" if step.improved else f"  best was {step.state.best:.4f}"
@@ -46,16 +37,7 @@ def columns():
 
 
 def follow(steps, epochs, quiet=False):
-    """Run through the Steps of a training, showing them; return nothing.
-
-    Parameters
-    ----------
-    steps : iterator of Step
-    epochs : int
-        At most this many; shown only.
-    quiet : bool
-        Show nothing.
-    """
+    """Run through the Steps of a training of at most `epochs`, showing them unless `quiet`."""
     console = Console(stderr=True)
     began = time.monotonic()
     hidden = quiet or not console.is_terminal
@@ -90,29 +72,3 @@ def print_line(bar, console, line):
         bar.console.print(line, highlight=False)
     else:
         print(line, file=sys.stderr, flush=True)
-
-
-def metric_table(title, rows, names=SHOWN):
-    """Return a table of metrics.
-
-    Parameters
-    ----------
-    title : str
-        Names the protocol, which belongs beside every number.
-    rows : dict of str to dict
-        Metrics by the row's name.
-    """
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
-    for name in names:
-        table.add_column(name, justify="right")
-    for row, metrics in rows.items():
-        table.add_row(row, *(f"{metrics[name]:.4f}" for name in names))
-    return table
-
-
-def show(*things):
-    """Print tables and lines to stdout."""
-    console = Console(highlight=False)
-    for thing in things:
-        console.print(thing, soft_wrap=isinstance(thing, str), markup=False)

@@ -11,6 +11,7 @@ import numpy as np
 from minimamba.arrays import to_host
 from minimamba.errors import InputError
 from minimamba.recsys.data.windows import batches
+from minimamba.recsys.metrics import summarize
 
 NEGATIVES = 100
 
@@ -156,3 +157,10 @@ def evaluate(score, seqs, rows, protocol="P1", length=50, size=256, seed=0):
         ranks.append(rank)
         ties.append(tied)
     return Ranking(protocol, np.concatenate(ranks), float(np.concatenate(ties).mean()))
+
+
+def measure(score, seqs, rows, config, ks=(5, 10, 20)):
+    """Return the metrics at every k and the share of ties of some rows, as a Config says."""
+    settings, length = config.evaluate, config.model.length
+    ranking = evaluate(score, seqs, rows, settings.protocol, length, settings.batch, settings.seed)
+    return summarize(ranking.rank, ks), ranking.tied

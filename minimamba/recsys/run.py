@@ -19,9 +19,8 @@ from minimamba.files import load_tree
 from minimamba.recsys import checkpoint
 from minimamba.recsys.baselines import BASELINES
 from minimamba.recsys.config import to_toml
-from minimamba.recsys.fit import begin, done, fit, scorer
-from minimamba.recsys.metrics import summarize
-from minimamba.recsys.protocol import evaluate
+from minimamba.recsys.fit import begin, best_epoch, done, fit, scorer
+from minimamba.recsys.protocol import measure
 from minimamba.recsys.zoo import build, first_weights
 from minimamba.trees import tree_map
 
@@ -91,15 +90,6 @@ def train(folder, config, data, place=np.asarray):
     place : callable
         Moves an array to where training runs: numpy.asarray or cupy.asarray.
 
-    Yields
-    ------
-    Step
-
-    Raises
-    ------
-    InputError
-        The folder belongs to another run or cannot be written, or training broke down; also where
-        the GPU did, for want of memory or for another reason.
     """
     folder = Path(folder)
     try:
@@ -107,14 +97,9 @@ def train(folder, config, data, place=np.asarray):
     except Exception as error:
         if (why := gpu.explain(error)) is None:
             raise
-        raise InputError(f"{why}; {what_is_left(folder / 'last.safetensors')}") from error
-
-
-def what_is_left(last):
-    """Say what an end in the middle has not destroyed."""
-    if not last.exists():
-        return "nothing was saved yet"
-    return f"{last} is intact, and the same command continues from it"
+        last = folder / "last.safetensors"
+        kept = f"{last} is intact, and the same command continues from it"
+        raise InputError(f"{why}; {kept if last.exists() else 'nothing was saved yet'}") from error
 
 
 def steps(folder, config, data, place):
@@ -154,22 +139,8 @@ def load_best(folder, config, items, place=np.asarray):
     return model, load_tree(Path(folder) / "best.safetensors", like)[0]
 
 
-def measure(score, data, config, rows):
-    """Return the metrics at 5, 10 and 20 and the share of ties under the run's protocol."""
-    settings, length = config.evaluate, config.model.length
-    ranking = evaluate(
-        score, data.seqs, rows, settings.protocol, length, settings.batch, settings.seed
-    )
-    return summarize(ranking.rank, (5, 10, 20)), ranking.tied
-
-
 def finish(folder, config, data, place=np.asarray):
-    """Test the best weights and the baselines once, and write result.json.
-
-    Returns
-    -------
-    result : dict
-    """
+    """Test the best weights and the baselines once; write result.json, and return what it says."""
     folder = Path(folder)
     if not (folder / "best.safetensors").exists():
         raise InputError(
@@ -177,11 +148,11 @@ def finish(folder, config, data, place=np.asarray):
             "same command with a larger train.minutes goes on"
         )
     model, params = load_best(folder, config, len(data.seqs.names) - 1, place)
-    test, tied = measure(scorer(model, params), data, config, data.split.test)
+    tested = data.seqs, data.split.test, config
+    test, tied = measure(scorer(model, params), *tested)
     result = {"protocol": config.evaluate.protocol, "test": test}
     result["baselines"] = {
-        name: measure(make(data.seqs, data.split), data, config, data.split.test)[0]
-        for name, make in BASELINES.items()
+        name: measure(make(data.seqs, data.split), *tested)[0] for name, make in BASELINES.items()
     }
     result |= account(config, *resume(folder, model, config, place))
     result |= {
@@ -198,18 +169,12 @@ def finish(folder, config, data, place=np.asarray):
 
 def account(config, state, seconds):
     """Say how training went: the best epoch, how many there were, and what ended them."""
-    best = max(state.history, key=lambda r: (round(r["valid"]["NDCG@10"], 4), r["epoch"]))
+    best = best_epoch(state.history)
+    limit = "train.epochs" if done(state, config.train) else "train.minutes"
     return {
         "valid": best["valid"],
         "best_epoch": best["epoch"],
         "epochs": state.epoch,
-        "stopped": why_stopped(state, config),
+        "stopped": "early stopping" if state.waited > config.train.patience else limit,
         "training_seconds": round(seconds, 1),
     }
-
-
-def why_stopped(state, config):
-    """Say what ended training."""
-    if state.waited > config.train.patience:
-        return "early stopping"
-    return "train.epochs" if done(state, config.train) else "train.minutes"

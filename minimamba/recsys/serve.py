@@ -1,24 +1,22 @@
 """Using a finished run: measure it again, recommend for a history, and say why."""
 
-import difflib
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.table import Table
 
 from minimamba.arrays import to_host
-from minimamba.errors import InputError
+from minimamba.errors import InputError, nearest
 from minimamba.files import load_arrays
 from minimamba.models.explain import echo_attribution
 from minimamba.recsys.checkpoint import read_json, saved_config
-from minimamba.recsys.config import CHOICES, Config, read_config, with_settings
+from minimamba.recsys.config import Config, read_config, with_settings
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.data.windows import window
 from minimamba.recsys.fit import scorer
-from minimamba.recsys.run import load_best, measure
+from minimamba.recsys.protocol import PROTOCOLS, measure
+from minimamba.recsys.run import load_best
 from minimamba.recsys.zoo import Model, echo_variants
 
 
@@ -56,19 +54,7 @@ class Answer(NamedTuple):
 
 
 def open_server(folder, place=np.asarray):
-    """Load the best weights of a run folder.
-
-    Parameters
-    ----------
-    folder : str or path
-    place : callable
-        Moves an array to where scores are computed: numpy.asarray or cupy.asarray.
-
-    Raises
-    ------
-    InputError
-        There is no finished epoch in this folder, or the file is damaged.
-    """
+    """Load the best weights of a run folder; `place` moves arrays to where scores are computed."""
     path = Path(folder) / "best.safetensors"
     metadata = load_arrays(path)[1]
     config = saved_config(path, metadata)
@@ -84,9 +70,8 @@ def number(server, history):
     index = {name: i for i, name in enumerate(server.names) if i}
     for name in history:
         if name not in index:
-            near = difflib.get_close_matches(name, list(index), 3)
-            hint = f"; near are {', '.join(near)}" if near else ""
-            raise InputError(f"--history: the item {name!r} is not one the model knows{hint}")
+            hint = nearest(name, list(index))
+            raise InputError(f"--history: the item {name!r} is not one the model knows; {hint}")
     return [index[name] for name in history]
 
 
@@ -105,11 +90,6 @@ def recommend(server, history, k=10, repeats=False):
     Returns
     -------
     answer : Answer
-
-    Raises
-    ------
-    InputError
-        An item is unknown, the history is empty, or k is not positive.
     """
     if k < 1:
         raise InputError(f"-k is {k}, but at least 1 was expected")
@@ -131,13 +111,7 @@ def recommend(server, history, k=10, repeats=False):
 
 
 def explain(server, item_seq, lengths, items, most=3):
-    """Say which items of the history moved each score most: exact gradient times input.
-
-    Returns
-    -------
-    reasons : list of list of Reason
-        For each item the places of the history that count most.
-    """
+    """List for each item the Reasons that moved its score most: exact gradient times input."""
     variants = echo_variants(server.config.model)
     wide, long = np.repeat(item_seq, len(items), 0), np.repeat(lengths, len(items))
     moved = to_host(echo_attribution(wide, long, np.array(items), server.params, **variants))
@@ -145,42 +119,13 @@ def explain(server, item_seq, lengths, items, most=3):
     for row in moved[:, : lengths[0]]:
         total = np.abs(row).sum() or 1.0
         top = np.argsort(-np.abs(row), kind="stable")[:most]
-        found.append(
-            [
-                Reason(server.names[item_seq[0, t]], int(lengths[0] - t), float(row[t] / total))
-                for t in top
-            ]
-        )
+        named = [(server.names[item_seq[0, t]], int(lengths[0] - t)) for t in top]
+        found.append([Reason(*at, float(row[t] / total)) for at, t in zip(named, top, strict=True)])
     return found
 
 
-def titled(server, name):
-    """Return an item's title with its name, or its name alone."""
-    return f"{server.titles[name]} [{name}]" if name in server.titles else name
-
-
-def answer_table(server, answer):
-    """Return recommendations as a table."""
-    table = Table(title="recommended next", title_justify="left", title_style="bold")
-    for name in ("", "item", "chance", "moved most by (clicks back, share of all influence)"):
-        table.add_column(name, justify="right" if name in ("", "chance") else "left")
-    for place, pick in enumerate(answer.picks, 1):
-        why = ", ".join(
-            f"{server.titles.get(name, name)} ({back}) {share:+.0%}"
-            for name, back, share in pick.reasons
-        )
-        table.add_row(str(place), titled(server, pick.item), f"{pick.chance:.1%}", why)
-    return table
-
-
 def data_of_run(folder, path=None):
-    """Open the log that a run was trained on, and check that it is the same.
-
-    Returns
-    -------
-    data : Dataset
-    config : Config
-    """
+    """Open the log that a run was trained on, or refuse another: a Dataset, and the Config."""
     config = read_config(Path(folder) / "config.toml")
     about = read_json(Path(folder) / "manifest.json")["data"]
     data = open_dataset(path or about["path"], config.data)
@@ -193,19 +138,12 @@ def data_of_run(folder, path=None):
 
 
 def evaluate_run(folder, path=None, protocols=None, rows="test", place=np.asarray):
-    """Measure the best weights of a run under several protocols.
-
-    Returns
-    -------
-    metrics : dict of str to dict
-        By the protocol's name.
-    """
+    """Measure the best weights of a run: {name of the protocol: metrics}; by default under all."""
     data, config = data_of_run(folder, path)
     model, params = load_best(folder, config, len(data.seqs.names) - 1, place)
-    measured = partial(measure, scorer(model, params), data)
-    return {
-        name: measured(
-            with_settings(config, [f"evaluate.protocol={name}"]), getattr(data.split, rows)
-        )[0]
-        for name in protocols or CHOICES["evaluate.protocol"]
-    }
+    score, chosen = scorer(model, params), getattr(data.split, rows)
+    found = {}
+    for name in protocols or PROTOCOLS:
+        settings = with_settings(config, [f"evaluate.protocol={name}"])
+        found[name] = measure(score, data.seqs, chosen, settings)[0]
+    return found

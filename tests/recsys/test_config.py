@@ -20,7 +20,9 @@ from minimamba.recsys.config import (
 from minimamba.recsys.data.prepare import SPLITS
 from minimamba.recsys.protocol import PROTOCOLS
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
+from .helpers import ROOT
+
+words = st.text(st.characters(codec="utf-8"))  # control characters too
 
 
 @settings(max_examples=30)
@@ -31,6 +33,11 @@ def test_toml_reads_back_equal(tmp_path_factory, word, number, whole):
     path = tmp_path_factory.getbasetemp() / "config.toml"
     path.write_text(to_toml(config))
     assert read_config(path) == config
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("docs/results/*/config.toml")), ids=str)
+def test_the_file_of_a_kept_run_is_written_again_byte_for_byte(path):
+    assert to_toml(read_config(path)) == path.read_text()
 
 
 def test_settings_are_typed_and_applied_in_order():

@@ -16,7 +16,8 @@ from minimamba.ops.dropout import dropout
 from minimamba.recsys import run
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.data.windows import cut
-from minimamba.recsys.fit import begin, train_step
+from minimamba.recsys.fit import begin, scorer, train_step
+from minimamba.recsys.protocol import measure
 from minimamba.recsys.zoo import build, first_weights
 from minimamba.trees import tree_leaves, tree_map
 from tests import cupy_stand_in
@@ -124,7 +125,7 @@ def test_scoring_a_batch_waits_for_the_scores_only(cupy, tmp_path):
     list(run.train(tmp_path / "run", config, data))
     model, params = run.load_best(tmp_path / "run", config, len(data.seqs.names) - 1, cupy.asarray)
     with device.counted() as waits:
-        run.measure(run.scorer(model, params), data, config, data.split.test)
+        measure(scorer(model, params), data.seqs, data.split.test, config)
     assert waits == {"get": -(-len(data.split.test) // config.evaluate.batch)}
 
 

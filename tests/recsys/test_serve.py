@@ -8,7 +8,7 @@ import pytest
 
 from minimamba.errors import InputError
 from minimamba.models.echo import echo_scores
-from minimamba.recsys import plots, report, run, serve
+from minimamba.recsys import plots, run, serve, tables
 from minimamba.recsys.data.dataset import open_dataset
 from minimamba.recsys.data.prepare import leave_one_out
 from minimamba.recsys.data.windows import window
@@ -72,7 +72,7 @@ def test_a_long_history_is_cut_and_said_so(server):
 
 
 def test_bad_requests_are_one_sentence(server, tmp_path):
-    with pytest.raises(InputError, match="item 'x1' is not one the model knows; near are 1"):
+    with pytest.raises(InputError, match="item 'x1' is not one the model knows; did you mean '1'"):
         serve.recommend(server, ["1", "x1"])
     with pytest.raises(InputError, match="--history is empty"):
         serve.recommend(server, [])
@@ -89,7 +89,12 @@ def test_the_padding_item_has_no_name(server):
 
 def test_titles_travel_with_the_weights(server):
     assert server.titles == {"1": "One", "2": "Two"}
-    assert serve.titled(server, "1") == "One [1]" and serve.titled(server, "3") == "3"
+    picks = [serve.Pick("1", 0.5, []), serve.Pick("3", 0.25, [serve.Reason("2", 1, -0.5)])]
+    cells = [
+        list(column.cells)
+        for column in tables.answer_table(serve.Answer(picks, ""), server.titles).columns
+    ]
+    assert cells[1:] == [["One [1]", "3"], ["50.0%", "25.0%"], ["", "Two (1) -50%"]]
 
 
 def test_evaluation_repeats_the_result_and_names_the_protocol(finished):
@@ -127,8 +132,8 @@ def test_the_windows_of_a_picture_are_equally_long(length):
 
 def test_runs_are_compared_in_one_table(finished, tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
-    table = report.runs_table([str(finished), str(tmp_path)])
+    table = tables.runs_table([str(finished), str(tmp_path)])
     cells = [list(column.cells) for column in table.columns]
     assert cells[1] == ["P1", "not finished"] and float(cells[2][0]) >= 0
     with pytest.raises(InputError, match="is this a run folder"):
-        report.runs_table([str(tmp_path / "nothing")])
+        tables.runs_table([str(tmp_path / "nothing")])

@@ -5,11 +5,10 @@ that equal times keep their order in the file; a file without times is taken to 
 """
 
 import csv
-import difflib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minimamba.errors import InputError
+from minimamba.errors import InputError, nearest
 from minimamba.recsys.data.readers import (
     csv_rows,
     open_text,
@@ -75,8 +74,7 @@ def mostly(head, separator, count):
 def find_column(source, header, given, usual, what):
     """Return the place of a column, by the name given or else by a usual one."""
     if given and given not in header:
-        near = difflib.get_close_matches(given, header, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the header has {', '.join(header)}"
+        hint = nearest(given, header)
         raise InputError(f"{source.path} line 1: there is no column {given!r}; {hint}")
     name = given or next((name for name in usual if name in header), None)
     if name is None and what:
@@ -206,17 +204,9 @@ def read_log(path, form="auto", names=USUAL):
     name : str
         The format that was read.
 
-    Raises
-    ------
-    InputError
-        The file cannot be read; the message names the file and the line.
     """
-    source = open_text(path)
-    if form == "auto":
-        found = detect(source, names)
-    else:
-        found = {known.name: known for known in FORMATS}.get(form)
-    if found is None:
-        known = ", ".join(known.name for known in FORMATS)
-        raise InputError(f"format {form!r} is not known; choose auto or one of {known}")
+    source, known = open_text(path), {known.name: known for known in FORMATS}
+    if form != "auto" and form not in known:
+        raise InputError(f"format {form!r} is not known; {nearest(form, ['auto', *known])}")
+    found = detect(source, names) if form == "auto" else known[form]
     return found.read(source, names), found.name

@@ -24,8 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from minimamba.recsys.data.readers import Log, factorize
-from minimamba.recsys.data.windows import batches
-from minimamba.recsys.metrics import METRICS
 
 INTERESTS = ("jazz", "rock", "folk", "soul", "opera", "blues", "house", "metal")
 PHASES = ("morning", "noon", "evening", "night")
@@ -183,49 +181,3 @@ def predictive(process, clicks, lengths):
         belief /= belief.sum((1, 2), keepdims=True)
         belief = np.roll(np.einsum("big,ij->bjg", belief, chain), 1, axis=2)
     return chances
-
-
-def catalogue(process, seqs):
-    """Return the process's number of every item of a prepared log, (v - 1,)."""
-    number = {name: i for i, name in enumerate(process.names)}
-    return np.array([number[name] for name in seqs.names[1:]])
-
-
-def best_scorer(process, seqs):
-    """Return (item_seq, lengths) -> scores of the best possible ranking; wants whole histories."""
-    numbers = catalogue(process, seqs)
-
-    def score(item_seq, lengths):
-        chances = predictive(process, numbers[item_seq - 1], lengths)
-        return np.concatenate([np.zeros((len(chances), 1)), chances[:, numbers]], axis=1)
-
-    return score
-
-
-def best_possible(process, seqs, rows, k=10):
-    """Return the expected metrics of the best ranking, given these rows' histories.
-
-    Parameters
-    ----------
-    process : Process
-    seqs : Sequences
-        Prepared from the process's log with every item kept.
-    rows : int array
-        Places of the targets.
-    k : int
-
-    Returns
-    -------
-    dict of str to float
-        As from `metrics.summarize`.
-    """
-    score, sums = best_scorer(process, seqs), np.zeros(k)
-    for batch in batches(seqs, rows, process.longest, 1024):
-        chances = score(batch.item_seq, batch.lengths)
-        sums += -np.sort(-chances, axis=1)[:, :k].sum(0)
-    at_rank = sums / len(rows)  # chance that the target has rank 1, ..., k
-    ranks = np.arange(1, k + 1)
-    return {
-        f"{name}@{k}": float(sum(at_rank[r - 1] * f(np.array([r]), k) for r in ranks))
-        for name, f in METRICS.items()
-    }

@@ -5,13 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from minimamba.recsys.baselines import markov, popularity
+from minimamba.recsys.baselines import best_possible, best_scorer, markov, popularity
 from minimamba.recsys.data import synthetic
 from minimamba.recsys.data.prepare import leave_one_out, prepare
 from minimamba.recsys.data.synthetic import (
     Process,
-    best_possible,
-    best_scorer,
     emissions,
     predictive,
     simulate,
