@@ -180,15 +180,8 @@ def run_info(args):
 def add_oracle(commands, wanted):
     """Add `oracle`, whose options belong to minimamba.oracle."""
     about = "is this selective scan right? exit 0 right, 1 wrong, 2 could not run"
-    parser = command(commands, "oracle", run_oracle, about)
+    parser = command(commands, "oracle", None, about)
     if wanted:
         from minimamba.oracle.command import add_arguments
 
         add_arguments(parser)
-
-
-def run_oracle(args):
-    """Check a function."""
-    from minimamba.oracle.command import known, run_target
-
-    return run_target(**known(args))

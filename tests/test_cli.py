@@ -151,14 +151,15 @@ def test_gpu_without_one_says_why(trained, capsys, monkeypatch):
     assert cli.main(["evaluate", str(trained), "--device", "auto"]) == 0
 
 
-def test_the_oracle_gets_its_options_and_gives_the_status(capsys, monkeypatch):
-    from minimamba.oracle import command as run
+def test_the_oracle_gets_its_options_and_gives_the_status(monkeypatch):
+    from minimamba.oracle import command
+    from minimamba.oracle.job import Job
 
-    asked = {}
-    monkeypatch.setattr(run, "known", lambda args: {"target": args.target, "layout": args.layout})
-    monkeypatch.setattr(run, "run_target", lambda **options: asked.update(options) or 1)
-    assert cli.main(["oracle", "package.module:scan", "--layout", "bld"]) == 1
-    assert asked == {"target": "package.module:scan", "layout": "bld"}
+    asked = []
+    monkeypatch.setattr(command, "judge", lambda *given: asked.append(given) or 1)
+    words = ["oracle", "package.module:scan", "--layout", "bld", "--json", "report.json"]
+    assert cli.main(words) == 1
+    assert asked == [("package.module:scan", Job(layout="bld"), "report.json", None)]
 
 
 @pytest.mark.parametrize(

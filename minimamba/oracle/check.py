@@ -1,42 +1,29 @@
-"""`check`: draw cases, run the target, judge it, and shrink what fails."""
+"""`check`: draw cases, call the target, judge it, and shrink what fails."""
 
 import math
 import time
+from inspect import Signature, signature
 
 import numpy as np
 
-from minimamba.oracle.bound.judge import accepted, grades
+from minimamba.oracle.bound.judge import accepted
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.models import small_weights
 from minimamba.oracle.cases.shrink import shrink
 from minimamba.oracle.cases.sizes import KINDS
 from minimamba.oracle.failures import failures
+from minimamba.oracle.job import Job
 from minimamba.oracle.relations.general import CHECKS
 from minimamba.oracle.report import Failure, Repeat, Report, Row, words
-from minimamba.oracle.target.call import DidNotRun, Target
+from minimamba.oracle.target.call import DidNotReturn, DidNotRun, Target
 from minimamba.oracle.target.discover import capabilities_of, discover
 from minimamba.oracle.target.paste import code
 
 ENOUGH = 6  # failing cases after which a dtype is known to be wrong
-REPEATED = 10  # one case in so many is called twice more
+REPEAT_EVERY = 10  # cases, of which one is called twice more
 
 
-def check(
-    fn,
-    layout="bdl",
-    framework="auto",
-    dtypes=("float32",),
-    capabilities=None,
-    backward=None,
-    seed=0,
-    budget=30.0,
-    op="selective_scan",
-    grade=None,
-    deep=False,
-    cases=400,
-    weights=None,
-    limit=30.0,
-):
+def check(fn, **options):
     """Judge a callable against the contract of an operation.
 
     Parameters
@@ -44,6 +31,8 @@ def check(
     fn : callable
         For a selective scan, f(u, delta, A, B, C, D=, z=, delta_bias=, delta_softplus=, ...) with
         any of the optional arguments; returns out, or (out, last_state), or those and a cache.
+    op : str
+        An operation of `spec.CONTRACTS`.
     layout : {"bdl", "bld"}
         mamba_ssm's, time last, or the library's.
     framework : {"auto", "numpy", "torch", "jax", "cupy"}
@@ -54,15 +43,14 @@ def check(
         if left out. What is declared must work.
     backward : callable, optional
         backward(dout, dlast_state, cache) -> gradients by name, where there is no autograd.
-    budget : float
-        Seconds for all dtypes together.
-    op : str
-        Another operation of `spec.CONTRACTS`.
-    grade : str, optional
-        The laxest arithmetic that passes, by the name `judge.grades` gives it.
     weights : dict of str to array, optional
         The parameters of a block or model: most cases have others of the same names and shapes.
         Those of a small one if left out.
+    grade : str, optional
+        The laxest arithmetic that passes, by the name `judge.grades` gives it.
+    seed, cases, budget, limit, deep
+        Which cases, how many for each dtype, seconds for all and for one call, long ones or not;
+        see `Job`.
 
     Returns
     -------
@@ -79,18 +67,18 @@ def check(
     >>> check(selective_scan, framework="numpy", cases=3).passed
     True
     """
-    target = Target(fn, op, layout, framework, backward, limit)
-    for dtype in dtypes:
-        accepted(dtype, grade)  # a wrong name is said before anything runs
-    _refuse(target.contract, capabilities, seed, cases=cases, budget=budget, limit=limit)
+    job = Job(**options)
+    target = Target(fn, job.op, job.layout, job.framework, job.backward, job.limit)
+    for dtype in job.dtypes:
+        accepted(dtype, job.grade)  # a wrong name is said before anything is called
+    _refuse(target.contract, job)
     name = getattr(fn, "__name__", type(fn).__name__)
-    report = Report(name, op, layout, target.frame.name)
+    report = Report(name, job.op, job.layout, target.frame.name)
     started = time.monotonic()
-    for i, dtype in enumerate(dtypes):
-        share = (started + budget - time.monotonic()) / (len(dtypes) - i)
+    for i, dtype in enumerate(job.dtypes):
+        share = (started + job.seconds - time.monotonic()) / (len(job.dtypes) - i)
         try:
-            run = _Run(target, report, dtype, grade, capabilities, weights)
-            run.go(seed, time.monotonic() + share, cases, deep)
+            _Trial(target, job, dtype, report).go(share)
         except DidNotRun as error:
             report.error = f"{dtype}: it {error}"
             break
@@ -98,126 +86,105 @@ def check(
     return report
 
 
-def _refuse(contract, capabilities, seed, **positive):
+_of_job = signature(Job).parameters.values()  # so that help and completion name the options
+_of_job = [p.replace(kind=p.KEYWORD_ONLY, annotation=p.empty) for p in _of_job]
+check.__signature__ = Signature([*list(signature(check).parameters.values())[:1], *_of_job])
+
+
+def _refuse(contract, job):
     """Raise a sentence for a capability that the operation has not, or a number out of range."""
-    for name in sorted(set(capabilities or ()) - capabilities_of(contract)):
-        words = ", ".join(sorted(capabilities_of(contract)))
-        raise ValueError(f"capabilities of {contract.name} are {words}; got {name!r}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, got {seed}")
-    for name, x in positive.items():
+    known = sorted(capabilities_of(contract))
+    for name in sorted(set(job.capabilities or ()) - set(known)):
+        raise ValueError(f"capabilities of {contract.name} are {', '.join(known)}; got {name!r}")
+    if job.seed < 0:
+        raise ValueError(f"seed must be 0 or more, got {job.seed}")
+    for name, x in (("cases", job.cases), ("budget", job.seconds), ("limit", job.limit)):
         if not 0 < x < math.inf:
             raise ValueError(f"{name} must be more than 0, got {x:g}")
 
 
-class _Run:
-    """One dtype of one check."""
+class _Trial:
+    """One dtype of a check, and what was seen of it."""
 
-    def __init__(self, target, report, dtype, grade, declared, weights):
-        self.target, self.report, self.dtype = target, report, dtype
-        self.profile, self.grade, self.rows = accepted(dtype, grade), grade, {}
-        self.order = [p.name for p in grades(dtype)]
-        op = target.contract
-        weights = weights or (small_weights(op.name) if op.mapping else {})
+    def __init__(self, target, job, dtype, report):
+        self.target, self.job, self.dtype, self.report = target, job, dtype, report
+        self.profile = accepted(dtype, job.grade)
+        self.declared = None if job.capabilities is None else set(job.capabilities)
+        weights = job.weights or (small_weights(job.op) if target.contract.mapping else None)
         self.like = {"like": weights} if weights else {}
-        self.found = {}
-        self.declared, self.repeats = None if declared is None else set(declared), {}
-        found = discover(target, dtype, self.declared, self._draw, report.skipped)
-        self.capabilities = found | set(KINDS)
+        self.rows, self.repeats, self.found = {}, {}, {}
 
-    def _draw(self, seed, capabilities, deep=False):
-        op = self.target.contract.name
-        return draw(op, seed, self.dtype, capabilities, deep, **self.like)
+    def draw(self, seed, capabilities, deep=False):
+        return draw(self.job.op, seed, self.dtype, capabilities, deep, **self.like)
 
-    def go(self, seed, deadline, count, deep):
-        """Run cases until the time, the count or the patience is used up."""
-        started, failing, i = time.monotonic(), 0, 0
-        while i < count and failing < ENOUGH and (i < 3 or time.monotonic() < deadline):
-            case = self._draw((seed, i), self.capabilities, deep)
+    def go(self, seconds):
+        """Find out what it can do, try cases until time, count or patience is used up, explain."""
+        skipped = self.report.skipped
+        can = discover(self.target, self.dtype, self.declared, self.draw, skipped) | set(KINDS)
+        deadline, failing, i = time.monotonic() + seconds, 0, 0
+        while i < self.job.cases and failing < ENOUGH and (i < 3 or time.monotonic() < deadline):
+            case = self.draw((self.job.seed, i), can, self.job.deep)
             failed = self._one(case)
-            if not failed and i % REPEATED == 0:
+            if not failed and i % REPEAT_EVERY == 0:
                 repeat(self.target, case, self.repeats)
             failing, i = failing + failed, i + 1
         self.report.rows += self.rows.values()
         self.report.repeats += self.repeats.values()
         self.report.notes += [little_said(r) for r in self.rows.values() if r.vacuous > 0.1]
-        patience = min(12.0, 0.4 * (deadline - started))  # for making small cases of the failures
+        patience = min(12.0, 0.4 * seconds)  # for making small cases of the failures
         for n, (key, (case, sentence)) in enumerate(self.found.items()):
             self._explain(key, case, sentence, patience / 4 if n < 4 else 0.0)
 
     def _one(self, case):
         """Judge one case; return whether anything failed."""
         try:
-            failed, judged = failures(self.target, case, self.profile, self.grade)
+            failed, judged = failures(self.target, case, self.profile)
+        except DidNotReturn:
+            raise
         except DidNotRun as error:
-            if "did not return" in str(error):
-                raise
-            if self._may_refuse(case):
+            if case.kind and case.kind not in (self.declared or ()):  # not made for such a size
                 why = f"it {error}, at {words(case.sizes())}"
                 self.report.skipped.setdefault(f"{case.kind} ({self.dtype})", why)
                 return False
             failed, judged = {("call", ""): f"it {error}"}, []
         for f in judged:
-            self._count(f)
+            self.rows.setdefault(f.output, Row(f.output, self.dtype, self.profile.name)).add(f)
         for key, sentence in failed.items():
             self.found.setdefault(key, (case, sentence))
         return bool(failed)
 
-    def _may_refuse(self, case):
-        """Tell whether a case is of unusual size: whoever raises there has said so, and may."""
-        return case.kind and case.kind not in (self.declared or ())
-
-    def _count(self, f):
-        row = self.rows.setdefault(f.output, Row(f.output, self.dtype, self.profile.name))
-        row.vacuous = (row.vacuous * row.cases + f.vacuous) / (row.cases + 1)
-        row.cases += 1
-        row.worst, row.ulp = max(row.worst, f.ratio), max(row.ulp, f.ulp)
-        row.relative, row.roundoff = max(row.relative, f.relative), max(row.roundoff, f.units)
-        place = {None: len(self.order), "": -1} | {n: i for i, n in enumerate(self.order)}
-        row.grade = max(row.grade, f.grade, key=place.__getitem__)
-        row.passed = row.passed and f.ratio <= 1
+    def _again(self, case, names=()):
+        """Return the failures of a case, whatever they are, and the findings behind them."""
+        try:
+            return failures(self.target, case, self.profile, names)
+        except DidNotRun as error:
+            return {("call", ""): f"it {error}"}, []
 
     def _explain(self, key, case, sentence, seconds):
         """Shrink a failing case and put it into the report."""
         kind, output = key
-
-        def fails(candidate):
-            try:
-                names = [kind] if kind in CHECKS else []
-                found, _ = failures(self.target, candidate, self.profile, self.grade, names)
-            except DidNotRun:
-                return kind == "call"
-            return key in found
-
-        small = shrink(case, fails, seconds) if seconds else case
-        try:
-            found, judged = failures(self.target, small, self.profile, self.grade)
-        except DidNotRun as error:
-            found, judged = {key: f"it {error}"}, []
+        names = [kind] if kind in CHECKS else []
+        small = (
+            shrink(case, lambda c: key in self._again(c, names)[0], seconds) if seconds else case
+        )
+        found, judged = self._again(small, CHECKS)
         text = code(self.target, small, output, judged) if seconds else ""
         failure = Failure(kind, output, self.dtype, found.get(key, sentence), axes(small), text)
         failure.seed, failure.drawn = case.seed, f"{sentence} ({words(axes(case))})"
         self.report.failures.append(failure)
         heat = next((f for f in judged if f.output == output), None)
         if self.report.heat is None and heat is not None:
-            big = next((f for f in self._again(case) if f.output == output), heat)
+            big = next((f for f in self._again(case)[1] if f.output == output), heat)
             self.report.heat = (f"{output}, {self.dtype}, as drawn", big.where)
-
-    def _again(self, case):
-        try:
-            return failures(self.target, case, self.profile, self.grade, [])[1]
-        except DidNotRun:
-            return []
 
 
 def repeat(target, case, found):
     """Call a case twice, and count in `found`, by output, whether the results are the same."""
     one, two = target.call(case), target.call(case)
-    for arrays, again in ((one.outputs, two.outputs), (one.grads, two.grads)):
-        for name, x in arrays.items():
-            row = found.setdefault(name, Repeat(name, case.dtype))
-            row.calls += 1
-            row.different += not np.array_equal(x, again[name], equal_nan=True)
+    for name, x in one.arrays().items():
+        row = found.setdefault(name, Repeat(name, case.dtype))
+        row.calls += 1
+        row.different += not np.array_equal(x, two.arrays()[name], equal_nan=True)
 
 
 def little_said(row):

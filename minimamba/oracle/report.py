@@ -10,6 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from minimamba.oracle.bound.judge import grades
+
 
 @dataclass
 class Row:
@@ -26,6 +28,16 @@ class Row:
     relative: float = 0.0
     vacuous: float = 0.0  # mean share of elements smaller than their tolerance
     passed: bool = True
+
+    def add(self, f):
+        """Count in a `Finding` of one more case."""
+        self.vacuous = (self.vacuous * self.cases + f.vacuous) / (self.cases + 1)
+        self.cases += 1
+        self.worst, self.ulp = max(self.worst, f.ratio), max(self.ulp, f.ulp)
+        self.relative, self.roundoff = max(self.relative, f.relative), max(self.roundoff, f.units)
+        ladder = ["", *(p.name for p in grades(self.dtype)), None]
+        self.grade = max(self.grade, f.grade, key=ladder.index)
+        self.passed = self.passed and f.ratio <= 1
 
 
 @dataclass

@@ -121,7 +121,7 @@ def study(name, target, capabilities, dtype, cases, stream):
     for i in range(cases):
         case = drawn(target, (1, stream, i), dtype, capabilities)
         try:
-            found, judged = failures(target, case, accepted(dtype), None)
+            found, judged = failures(target, case, accepted(dtype))
         except DidNotRun as error:
             refused.append(f"{i}: {case.kind}: {error}")
             continue

@@ -120,7 +120,7 @@ def test_a_mistake_that_only_this_check_sees(check):
     seen = []
     for i in range(100):
         case = draw("selective_scan", (11, i), "float32", can)
-        found, _ = failures(target, case, accepted("float32"), None)
+        found, _ = failures(target, case, accepted("float32"))
         seen.append({name for name, _ in found})
         if seen[-1] == {check}:
             return

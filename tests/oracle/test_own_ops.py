@@ -19,7 +19,7 @@ BOTH = ("float32", "float64")
 
 def judged(fn, op, backward=None, **more):
     more = {"cases": 14, "budget": 60.0, "dtypes": BOTH} | more
-    report = oracle.check(fn, "bld", "numpy", backward=backward, op=op, **more)
+    report = oracle.check(fn, op=op, layout="bld", framework="numpy", backward=backward, **more)
     assert report.passed, str(report)
     assert all(r.grade == "exact" for r in report.rows)
     return report

@@ -7,7 +7,8 @@ from safetensors.numpy import save_file
 from minimamba import oracle
 from minimamba.errors import InputError
 from minimamba.oracle.cases.models import small_weights
-from minimamba.oracle.command import _judge, read_weights
+from minimamba.oracle.command import judge_here, read_weights
+from minimamba.oracle.job import Job
 
 from . import examples
 from .mutants.kill import RIGHT, lm_weights
@@ -21,7 +22,7 @@ def test_a_checkpoint_names_the_shapes(suffix, tmp_path, capsys):
     path = f"{tmp_path}/model.{suffix}"
     given = {k: v.astype(np.float32) for k, v in lm_weights(layers=1, v=5).items()}
     np.savez(path, **given) if suffix == "npz" else save_file(given, path)
-    assert _judge("tests.oracle.examples:model", weights=path, **JOB) == 0
+    assert judge_here("tests.oracle.examples:model", Job(weights=path, **JOB)) == 0
     assert all(np.array_equal(v, given[k]) for k, v in read_weights(path).items())
     assert "dbackbone" not in capsys.readouterr().out  # no backward was given
 
@@ -36,7 +37,7 @@ def test_a_broken_checkpoint_is_one_sentence(tmp_path, capsys):
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="weights: cannot read"):
         read_weights(str(path))
-    assert _judge("tests.oracle.examples:model", weights=str(path), **JOB) == 2
+    assert judge_here("tests.oracle.examples:model", Job(weights=str(path), **JOB)) == 2
     assert "cannot read" in capsys.readouterr().err
 
 

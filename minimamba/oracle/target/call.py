@@ -17,6 +17,10 @@ class DidNotRun(Exception):
     """The callable raised, hung or returned something that is no answer; the message says which."""
 
 
+class DidNotReturn(DidNotRun):
+    """The callable hung."""
+
+
 @dataclass
 class Result:
     """What one call gave, in double precision and channel-last."""
@@ -26,6 +30,9 @@ class Result:
     grads: dict = field(default_factory=dict)
     complaints: list = field(default_factory=list)  # shape, dtype and mutation, in sentences
     state: object = None  # the returned state, as the callable made it
+
+    def arrays(self):
+        return self.outputs | self.grads
 
 
 class Target:
@@ -84,7 +91,7 @@ class Target:
         thread.start()
         thread.join(self.limit)
         if not box:
-            raise DidNotRun(f"did not return within {self.limit:g} s")
+            raise DidNotReturn(f"did not return within {self.limit:g} s")
         if isinstance(box[0], DidNotRun):
             raise box[0]
         if isinstance(box[0], BaseException):

@@ -97,7 +97,7 @@ def first_kill(target, cases=160, dtype="float32"):
     for i in range(cases):
         case = draw(op, (0, i), dtype, capabilities, **like)
         try:
-            found, _ = failures(target, case, accepted(dtype), None)
+            found, _ = failures(target, case, accepted(dtype))
         except DidNotRun as error:
             if case.kind:  # whoever raises at an unusual size has said that it is not right there
                 continue

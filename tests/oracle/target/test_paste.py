@@ -74,6 +74,10 @@ WRONG = {
 }
 
 
+def judge(fn, **more):
+    return oracle.check(fn, framework="numpy", cases=60, budget=20.0, **more)
+
+
 def pasted(text):
     names = {}
     exec(textwrap.dedent(text), names)
@@ -89,7 +93,7 @@ def said(text, word):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pasted_code_gives_what_the_report_says(name, dtype):
     fn, op, layout = WRONG[name]
-    report = oracle.check(fn, layout, "numpy", (dtype,), op=op, cases=40, budget=20.0)
+    report = judge(fn, op=op, layout=layout, dtypes=(dtype,))
     failure = next(f for f in report.failures if f.kind == "reference")
     result = pasted(failure.code)["result"]
     outputs = result if isinstance(result, tuple) else (result,)
@@ -100,7 +104,7 @@ def test_pasted_code_gives_what_the_report_says(name, dtype):
 
 
 def test_a_mistake_about_strides_is_pasted_with_its_strides():
-    report = oracle.check(takes_rows_for_neighbours, framework="numpy", cases=60, budget=20.0)
+    report = judge(takes_rows_for_neighbours)
     assert report.exit_code == 1
     failure = report.failures[0]
     names = pasted(failure.code)
@@ -109,9 +113,7 @@ def test_a_mistake_about_strides_is_pasted_with_its_strides():
 
 
 def test_the_call_of_a_backward_is_pasted_too():
-    report = oracle.check(
-        forgets_conj, "bld", "numpy", backward=forgets_conj_backward, op="recurrence", cases=30
-    )
+    report = judge(forgets_conj, op="recurrence", layout="bld", backward=forgets_conj_backward)
     failure = next(f for f in report.failures if f.output == "db")
     names = pasted(failure.code)
     assert np.allclose(names["grads"]["b"], said(failure.code, "got"), atol=1e-8)
