@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minimamba.dispatch import KERNELS, dispatch, settings, using
-from minimamba.kernels.selective_launch import KernelCache
+from minimamba.kernels.selective import KernelCache
 from tests.kernels.emulator import Emulator
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import RESULTS
-from minimamba.kernels import selective_launch as scan
+from minimamba.kernels import selective as scan
 from minimamba.kernels.compile import source
 from tests.kernels import nvrtc
 

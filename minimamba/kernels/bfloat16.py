@@ -6,6 +6,7 @@ The ops themselves take float32 and wider.
 """
 
 from minimamba.arrays import array_namespace
+from minimamba.trees import tree_map
 
 
 def to_bfloat16(x):
@@ -13,7 +14,6 @@ def to_bfloat16(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> hex(to_bfloat16(np.array([1.0], np.float32))[0])
     '0x3f80'
     """
@@ -28,7 +28,6 @@ def from_bfloat16(bits):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from_bfloat16(np.array([0x3F80, 0xC000], np.uint16))
     array([ 1., -2.], dtype=float32)
     """
@@ -40,18 +39,18 @@ def as_bits(tree):
 
     Examples
     --------
-    >>> import ml_dtypes, numpy as np
+    >>> import ml_dtypes
     >>> as_bits((np.ones(1, ml_dtypes.bfloat16), None))
     (array([16256], dtype=uint16), None)
     """
-    return _each(lambda x: x.view("uint16") if x.dtype.name == "bfloat16" else x, tree)
+    return tree_map(lambda x: x.view("uint16") if x.dtype.name == "bfloat16" else x, tree)
 
 
 def as_given(tree, like):
     """Return a tree whose bits are bfloat16 numbers again, if `like` is one of those."""
     if like.dtype.name != "bfloat16":
         return tree
-    return _each(lambda x: x.view(like.dtype) if x.dtype == "uint16" else x, tree)
+    return tree_map(lambda x: x.view(like.dtype) if x.dtype == "uint16" else x, tree)
 
 
 def check_types(name, x, **others):
@@ -59,7 +58,6 @@ def check_types(name, x, **others):
 
     Examples
     --------
-    >>> import numpy as np
     >>> check_types("u", np.ones(1, np.uint16), delta=np.ones(1, np.float32), z=None)
     Traceback (most recent call last):
     TypeError: delta has dtype float32, expected uint16 as u has (uint16 stands for bfloat16)
@@ -70,11 +68,3 @@ def check_types(name, x, **others):
                 f"{other} has dtype {y.dtype}, expected {x.dtype} as {name} has "
                 "(uint16 stands for bfloat16)"
             )
-
-
-def _each(f, tree):
-    """Apply f to the arrays of a tree, in which other things may stand."""
-    if isinstance(tree, tuple):
-        parts = [_each(f, part) for part in tree]
-        return tree._make(parts) if hasattr(tree, "_make") else tuple(parts)
-    return f(tree) if hasattr(tree, "dtype") else tree

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from minimamba.kernels import scan, selective_launch
+from minimamba.kernels import scan, selective
 from minimamba.kernels.compile import source
 from tests.kernels import nvrtc
 from tests.kernels.emulator import cache_folder
@@ -22,17 +22,17 @@ def variants(arch):
     for kind in (np.dtype(np.float32), np.dtype(np.uint16)):
         memory = "float32" if kind == np.float32 else "bfloat16"
         for n in STATES if arch == "sm_90" else (16, 32):
-            forward = selective_launch.forward_shape(n).options(kind)
-            backward = selective_launch.backward_shape(n, generation).options(kind)
-            yield f"forward n={n} {memory}", selective_launch.FORWARD, forward
-            yield f"backward n={n} {memory}", selective_launch.BACKWARD, backward
+            forward = selective.forward_shape(n).options(kind)
+            backward = selective.backward_shape(n, generation).options(kind)
+            yield f"forward n={n} {memory}", selective.FORWARD, forward
+            yield f"backward n={n} {memory}", selective.BACKWARD, backward
             if n in (16, 32):
-                segment = selective_launch.segment_shape(n).options(kind)
-                yield f"segments n={n} {memory}", selective_launch.SEGMENTS, segment
+                segment = selective.segment_shape(n).options(kind)
+                yield f"segments n={n} {memory}", selective.SEGMENTS, segment
         half = ("-DIO_BF16",) if memory == "bfloat16" else ()
         yield f"conv {memory}", ("common.cu", "causal_conv.cu"), ("-DTAPS=4", *half)
-    shape = selective_launch.backward_shape(16, generation, True).options(np.dtype(np.float32))
-    yield "backward n=16 deterministic", selective_launch.BACKWARD, (*shape, "-DDETERMINISTIC")
+    shape = selective.backward_shape(16, generation, True).options(np.dtype(np.float32))
+    yield "backward n=16 deterministic", selective.BACKWARD, (*shape, "-DDETERMINISTIC")
     for name, real in scan.REALS.items():
         half = ("-DCOMPLEX",) if name[0] == "c" else ()
         yield f"scan {name}", ("scan.cu",), (f"-DREAL={real}", "-DTHREADS=128", *half)

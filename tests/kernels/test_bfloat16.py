@@ -7,7 +7,7 @@ import pytest
 from minimamba.arrays import to_host
 from minimamba.kernels import conv, selective
 from minimamba.kernels.bfloat16 import to_bfloat16
-from minimamba.kernels.selective_launch import SEQUENCES
+from minimamba.kernels.selective import SEQUENCES
 from minimamba.ops.conv import ConvParams, causal_conv1d
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests import cupy_stand_in

@@ -8,7 +8,7 @@ from benchmarks.gpu import bench as gpu_bench
 from benchmarks.gpu import counts as gpu_counts
 from benchmarks.gpu import parts as gpu_parts
 from benchmarks.gpu import shapes as gpu_shapes
-from minimamba.kernels import selective_launch
+from minimamba.kernels import selective
 from minimamba.kernels.compile import source
 from minimamba.ops import spectral
 
@@ -70,7 +70,7 @@ def test_the_counts_leave_room_for_the_goals():
 
 
 def test_the_edits_that_leave_the_steady_path_find_their_places():
-    code = source(*selective_launch.FORWARD) + source(*selective_launch.BACKWARD)
+    code = source(*selective.FORWARD) + source(*selective.BACKWARD)
     assert [old for old, _ in gpu_counts.STEADY if old not in code] == []
 
 

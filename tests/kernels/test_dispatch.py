@@ -13,7 +13,7 @@ import pytest
 
 from minimamba.arrays import from_host, to_host
 from minimamba.dispatch import using
-from minimamba.kernels import selective_launch
+from minimamba.kernels import selective
 from minimamba.ops.conv import (
     ConvParams,
     causal_conv1d,
@@ -110,7 +110,7 @@ def read_at(last, softplus):
 def test_the_scan_read_at_one_position(n):
     inputs, last, dy = last_problem(4, 11, 33, n)
     both(read_at(lambda u: last, True), (*inputs, dy), 1)
-    groups = -(-n // selective_launch.MOST_STATES)
+    groups = -(-n // selective.MOST_STATES)
     assert device.launches == dict.fromkeys(LAUNCHES, groups)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minimamba.dispatch import using
-from minimamba.kernels import compile, conv, scan, selective, selective_launch
+from minimamba.kernels import compile, conv, scan, selective
 from minimamba.ops.conv import ConvParams
 from tests.kernels.emulator import DESCENDING, ORDERS, RANDOM, Emulator, LaunchError
 from tests.kernels.problems import check_selective, selective_answer, selective_problem
@@ -32,7 +32,7 @@ def run_forward():
 def run_backward():
     x, h0, dy, dh_last = selective_problem(2, 19, 33, 16)
     checkpoint = np.zeros((2, 3, 2, 16, 32), np.float32)
-    selective.backward(dy, dh_last, selective_launch.KernelCache(x, h0, checkpoint))
+    selective.backward(dy, dh_last, selective.KernelCache(x, h0, checkpoint))
 
 
 def run_segments():
@@ -41,7 +41,7 @@ def run_segments():
         ("selective_scan_ends", (x.u, x.B)),
         ("selective_scan_adjoint_ends", (x.u, x.C)),
     ]:
-        selective_launch.segment_starts(name, pair, x, h0, 2, 64)
+        selective.segment_starts(name, pair, x, h0, 2, 64)
 
 
 def run_scan(rung, dtype="complex128"):
@@ -161,7 +161,7 @@ def test_a_wrong_edit_shows_in_the_numbers(bug):
         check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
 
 
-SOURCES = (selective_launch.FORWARD, selective_launch.BACKWARD)
+SOURCES = (selective.FORWARD, selective.BACKWARD)
 
 
 def test_a_plain_add_in_place_of_the_atomic_is_a_race_between_blocks():

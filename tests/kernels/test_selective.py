@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minimamba.dispatch import using
-from minimamba.kernels import selective, selective_launch
+from minimamba.kernels import selective
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
 from minimamba.ops.selective.scan import SelectiveScanGrads
 from tests.kernels.emulator import ORDERS, RANDOM, Emulator
@@ -21,7 +21,7 @@ from tests.kernels.problems import (
 
 def lengths(n):
     """Return the awkward lengths: around one tile of the forward, and of the backward."""
-    tile = selective_launch.forward_shape(n).tile
+    tile = selective.forward_shape(n).tile
     return sorted({1, 2, 7, 8, 9, tile - 1, tile, tile + 1, 3 * tile + 5})
 
 
@@ -75,9 +75,9 @@ def test_what_may_be_absent(without):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_time_in_segments(monkeypatch, order):
-    monkeypatch.setattr(selective_launch, "SHORTEST_SEGMENT", 32)
+    monkeypatch.setattr(selective, "SHORTEST_SEGMENT", 32)
     for l, e, n in [(64, 33, 3), (97, 2, 16), (200, 33, 16)]:
-        assert selective_launch.cut_time(1, l, e)[0] > 1
+        assert selective.cut_time(1, l, e)[0] > 1
         problem = selective_problem(1, l, e, n)
         answer = selective_answer(*problem)
         with using(loader=Emulator(order)):
@@ -91,14 +91,14 @@ def test_the_shape_for_ampere():
     problem = selective_problem(2, 21, 33, 16)
     with using(loader=Emulator(generation=80)):
         check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
-    assert selective_launch.backward_shape(16, 80) != selective_launch.backward_shape(16, 90)
+    assert selective.backward_shape(16, 80) != selective.backward_shape(16, 90)
 
 
 def test_time_is_cut_only_where_the_gpu_would_idle():
-    assert selective_launch.cut_time(8, 2048, 2048) == (1, 2048)
-    count, steps = selective_launch.cut_time(1, 65536, 1024)
+    assert selective.cut_time(8, 2048, 2048) == (1, 2048)
+    count, steps = selective.cut_time(1, 65536, 1024)
     assert count > 8 and steps % 32 == 0 and (count - 1) * steps < 65536 <= count * steps
-    assert selective_launch.cut_time(1, 200, 32) == (1, 224)
+    assert selective.cut_time(1, 200, 32) == (1, 224)
 
 
 def test_a_sequence_in_two_pieces_is_the_sequence():
