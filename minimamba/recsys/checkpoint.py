@@ -43,13 +43,7 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """Read a JSON file of a run folder.
-
-    Raises
-    ------
-    InputError
-        It is missing or is not JSON.
-    """
+    """Read a JSON file of a run folder."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -59,16 +53,7 @@ def read_json(path):
 
 
 def save_training(path, state, config, seconds):
-    """Write the state of training.
-
-    Parameters
-    ----------
-    path : str or path
-    state : Training
-    config : Config
-    seconds : float
-        Spent in training so far.
-    """
+    """Write a Training, its Config, and the seconds spent in training so far."""
     place = {name: getattr(state, name) for name in Training._fields[2:]}
     place |= {"step": state.adam.step, "seconds": seconds}
     weights = Weights(state.params, state.adam.mean, state.adam.square)
@@ -77,25 +62,10 @@ def save_training(path, state, config, seconds):
 
 
 def load_training(path, params, config):
-    """Read the state of training back.
+    """Read (Training, seconds spent in it) back.
 
-    Parameters
-    ----------
-    path : str or path
-    params : tree
-        Of the structure that the configured model has.
-    config : Config
-        Must agree with the saved one but for limits such as `train.epochs`.
-
-    Returns
-    -------
-    state : Training
-    seconds : float
-
-    Raises
-    ------
-    InputError
-        The checkpoint belongs to another configuration, or is damaged.
+    `params` has the structure that the configured model's have; the Config must agree with the
+    saved one but for limits such as `train.epochs`.
     """
     metadata = load_arrays(path)[1]
     same_config(path, metadata, config)
@@ -128,15 +98,7 @@ def same_config(path, metadata, config):
 def save_model(path, params, config, names, titles):
     """Write finished weights with their settings, the items' names in the log, and titles.
 
-    Parameters
-    ----------
-    path : str or path
-    params : tree
-    config : Config
-    names : list of str
-        Item i's name in the log; names[0] is the padding item.
-    titles : dict of str to str
-        By name in the log; may be empty.
+    Item i is called names[i] in the log, names[0] is the padding item; titles go by these names.
     """
     known = {name: titles[name] for name in names if name in titles}
     metadata = {

@@ -80,12 +80,7 @@ def train_step(model, batch, state, settings):
     """Take one step: loss, gradients, update.
 
     The batch stays on the host, where its numbers are checked, and a GPU is waited for once: for
-    the loss and the norm of the gradient together.
-
-    Raises
-    ------
-    TrainingError
-        The loss or a gradient is not finite; no weight was changed.
+    the loss and the norm of the gradient together. Where either is not finite no weight changes.
     """
     where = f"epoch {state.epoch + 1}, step {state.position + 1}"
     rng = np.random.default_rng([settings.seed, 2, state.epoch, state.position])

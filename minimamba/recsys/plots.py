@@ -148,11 +148,6 @@ def draw_run(folder):
     -------
     paths : list of path
         training.png, filter.png and, when the log can be read, receptive_field.png.
-
-    Raises
-    ------
-    InputError
-        No epoch is finished in this folder.
     """
     folder, server = Path(folder), open_server(folder)
     lines = (folder / "metrics.jsonl").read_text().splitlines()

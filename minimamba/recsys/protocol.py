@@ -94,11 +94,6 @@ def rank_rows(scores, target, chosen=None):
     tied : bool array, shape (b,)
         Whether another competing item has the target's score.
 
-    Raises
-    ------
-    InputError
-        A score is NaN, or all scores of a row are equal: such a ranking would mean nothing.
-
     Examples
     --------
     >>> rank_rows(np.array([[9.0, 1.0, 3.0, 3.0]]), np.array([3]))

@@ -89,7 +89,6 @@ def train(folder, config, data, place=np.asarray):
     data : Dataset
     place : callable
         Moves an array to where training runs: numpy.asarray or cupy.asarray.
-
     """
     folder = Path(folder)
     try:

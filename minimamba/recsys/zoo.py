@@ -65,13 +65,7 @@ def first_weights(model, seed, dtype):
 
 
 def check_loss(model, loss):
-    """Refuse a loss at all positions unless the model is causal.
-
-    Raises
-    ------
-    InputError
-        Such a loss would let the model read its own targets.
-    """
+    """Refuse a loss at all positions unless the model is causal."""
     if loss == "all_positions" and not model.causal:
         raise InputError(
             f"train.loss = 'all_positions' needs a causal model, and {model.name} is not one: its "

@@ -203,7 +203,6 @@ def read_log(path, form="auto", names=USUAL):
         Events in file order.
     name : str
         The format that was read.
-
     """
     source, known = open_text(path), {known.name: known for known in FORMATS}
     if form != "auto" and form not in known:

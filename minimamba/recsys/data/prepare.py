@@ -42,13 +42,7 @@ def minimum_rating(log, least):
 
 
 def k_core(log, core):
-    """Keep users and items with at least `core` events, again and again until nothing changes.
-
-    Raises
-    ------
-    InputError
-        No user is left.
-    """
+    """Keep users and items with at least `core` events, again and again until nothing changes."""
     while True:
         users = np.bincount(log.user, minlength=len(log.users))
         items = np.bincount(log.item, minlength=len(log.items))

@@ -59,13 +59,7 @@ def read_bytes(path):
 
 
 def open_text(path):
-    """Return the lines of a text file, as UTF-8 or else as Latin-1 (older MovieLens files).
-
-    Raises
-    ------
-    InputError
-        The file is missing, empty, binary, or a damaged gzip.
-    """
+    """Return the lines of a text file, as UTF-8 or else as Latin-1 (older MovieLens files)."""
     data = read_bytes(path)
     if not data.strip():
         raise InputError(f"{path}: the file is empty")

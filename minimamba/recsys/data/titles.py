@@ -27,13 +27,7 @@ def title_columns(source, header):
 
 
 def read_titles(path):
-    """Read {item: title} from u.item, movies.dat, movies.csv or a RecBole .item file.
-
-    Raises
-    ------
-    InputError
-        No column holds titles, or a line has too few columns.
-    """
+    """Read {item: title} from u.item, movies.dat, movies.csv or a RecBole .item file."""
     source = open_text(path)
     first = source.lines[0]
     if "::" in first:
