@@ -1,7 +1,9 @@
 """The door between ops and kernels: who goes through. With kernels behind it: tests/kernels."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,3 +50,17 @@ def test_importing_the_kernels_does_not_import_cupy():
         "minimamba.kernels.scan, minimamba.kernels.conv; assert 'cupy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_environment_variable_switches_kernels_off_for_a_process():
+    code = (
+        "import pytest, tests.kernels.test_dispatch as t; from tests import cupy_stand_in as s;"
+        "place = s.install(pytest.MonkeyPatch()).asarray;"
+        "print(any(t.made_by_kernels(t.run_everything(place)[1])), len(s.device.launches))"
+    )
+    root = Path(__file__).parents[1]
+    for value, printed in [("0", "False 0"), ("1", "True 5")]:
+        environment = os.environ | {"MINIMAMBA_KERNELS": value, "PYTHONPATH": str(root)}
+        command = [sys.executable, "-W", "error", "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == printed

@@ -14,12 +14,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.gpu.shapes import SHAPES, problem
 from minimamba.dispatch import using
 from minimamba.kernels import scan, selective
-from minimamba.ops import schedules
-from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
+from minimamba.kernels.bfloat16 import to_bfloat16
+from minimamba.ops.recurrence import blelloch, hillis_steele, sequential
+from minimamba.ops.selective.scan import (
+    SelectiveScanInputs,
+    selective_scan,
+    selective_scan_backward,
+)
 
+SHAPES = (  # b, l, e, n
+    (8, 2048, 2048, 16),
+    (2048, 50, 128, 32),
+    (2048, 200, 128, 32),
+    (1, 65536, 1024, 16),
+)
 GOALS = {("forward", SHAPES[0]): 0.23, ("backward", SHAPES[0]): 0.95}  # ms, bfloat16, H200
 PAST_THE_CACHE = 2**28  # bytes that a round of calls must touch: several times a cache
 COPY_BYTES = 2**30
@@ -127,6 +137,32 @@ def _busy(cupy):
     return cupy.RawModule(code=BUSY, options=("--std=c++17",)).get_function("busy")
 
 
+def problem(cupy, shape, memory, seed):
+    """Return (inputs, dy) of a selective scan on the device."""
+    b, l, e, n = shape
+    rng = cupy.random.RandomState(seed)
+
+    def weight(*sizes, shift=0):
+        return rng.standard_normal(sizes, dtype=cupy.float32) + cupy.float32(shift)
+
+    def normal(*sizes, **more):
+        x = weight(*sizes, **more)
+        return to_bfloat16(x) if memory == "bfloat16" else x
+
+    x = SelectiveScanInputs(
+        u=normal(b, l, e),
+        delta=normal(b, l, e, shift=-2),
+        A=-cupy.exp(weight(e, n)),
+        B=normal(b, l, n),
+        C=normal(b, l, n),
+        D=weight(e),
+        z=normal(b, l, e),
+        delta_bias=weight(e) / cupy.float32(10),
+        delta_softplus=True,
+    )
+    return x, normal(b, l, e)
+
+
 def floor(shape, itemsize, backward, device):
     """Return the least milliseconds a pass can take: by its bytes or by its exponentials."""
     moved, exponentials = work(shape, itemsize, backward)
@@ -184,8 +220,8 @@ def array_rows(device, shape):
     return rows
 
 
-def recurrence_rows(device, shape, names, module, what):
-    """Return the rows of some ways to run h_t = a_t h_{t-1} + b_t, inputs past the cache."""
+def recurrence_rows(device, shape, schedules):
+    """Return the row of every way, of {name: schedule}, to h_t = a_t h_{t-1} + b_t."""
     cupy, size = device.cupy, 8 * int(np.prod(shape))
     draw = [
         cupy.random.RandomState(seed).standard_normal(shape, dtype=cupy.float32)
@@ -193,25 +229,22 @@ def recurrence_rows(device, shape, names, module, what):
     ]
     h0 = cupy.zeros((shape[0], *shape[2:]), cupy.float32)
     decay = cupy.full(shape, 0.9, cupy.float32)
+    least = 1000 * 1.5 * size / device.copied  # a, b in and h out
     rows = []
-    for name in names:
-        run = getattr(module, name)
-        calls = [lambda run=run, b=b: run(decay, b, h0) for b in draw]
-        least = 1000 * 1.5 * size / device.copied  # a, b in and h out
-        rows.append(
-            Row(f"{what} {name}", "float32", shape, **timed(device, calls, 0.3), floor=least)
-        )
+    for name, run in schedules.items():
+        taken = timed(device, [lambda run=run, b=b: run(decay, b, h0) for b in draw], 0.3)
+        rows.append(Row(name, "float32", shape, **taken, floor=least))
     return rows
 
 
 def ladder_rows(device, shape):
     """Return the rows of the teaching ladder; one row of the array is too serial for `serial`."""
-    names = ("serial", "hillis_steele", "blelloch", "warp", "block", "grid")
-    names = names[1:] if shape[0] * shape[2] == 1 else names
-    return recurrence_rows(device, shape, names, scan, "kernel")
+    rungs = (scan.serial, scan.hillis_steele, scan.blelloch, scan.warp, scan.block, scan.grid)
+    rungs = rungs[1:] if shape[0] * shape[2] == 1 else rungs
+    return recurrence_rows(device, shape, {f"kernel {rung.__name__}": rung for rung in rungs})
 
 
 def array_ladder_rows(device, shape):
     """Return the rows of the schedules in array code."""
-    names = ("sequential", "hillis_steele", "blelloch")
-    return recurrence_rows(device, shape, names, schedules, "array")
+    ways = (sequential, hillis_steele, blelloch)
+    return recurrence_rows(device, shape, {f"array {way.__name__}": way for way in ways})

@@ -2,7 +2,7 @@
 
     python -m benchmarks gpu-check [folder]
 
-The kernels against float64, times beside their floors, one training epoch, the tests on CuPy,
+The kernels' tests on CuPy arrays, times beside their floors, one training epoch, the laws,
 compute-sanitizer, the spectral rule, the ladder, and other packages where they are installed; a
 table last, `gpu_check.json` and a roofline plot in the folder (default: $OUT, else gpu-check).
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import RESULTS
+from benchmarks.gpu import nvrtc
 from minimamba.kernels import selective as scan
 from minimamba.kernels.compile import source
-from tests.kernels import nvrtc
 
 STEADY = [  # from, to: what holds in the middle of a long sequence
     ("is_whole(p, t0)", "true"),

@@ -20,6 +20,14 @@ from minimamba import gpu
 from minimamba.ops import spectral
 
 SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurrence: b, l, width
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "default")
+PYTEST += ("-p", "no:cacheprovider", "-o", "addopts=")
+KERNELS = ("tests/kernels", "--device", "gpu")
+LAWS = ("tests/test_laws.py", "-k", "cupy_gives")
+SMALL = (  # what the sanitizers look at: every kernel, at sizes they get through
+    "ampere or segments or one_position or (conv and every_number)"
+    " or (higher_precision and float32)"
+)
 IN_ARRAYS = (256, 50, 128, 32)  # of the fused scan in array code: thousands of launches
 
 
@@ -36,34 +44,6 @@ def device(page):
     page.put("nvrtc", ".".join(map(str, cupy.cuda.nvrtc.getVersion())))
     page.put("cupy", cupy.__version__)
     page.put("python", sys.version.split()[0])
-
-
-def numbers(page):
-    """Every kernel against float64, and the timed shapes on one of their sequences."""
-    import cupy
-
-    from benchmarks.gpu import numbers as gpu_numbers
-    from benchmarks.gpu import shapes as gpu_shapes
-
-    jobs = {
-        name: partial(judged, check, cupy.asarray) for name, check in gpu_numbers.checks().items()
-    }
-    for shape in gpu_shapes.SHAPES:
-        for memory in ("float32", "bfloat16"):
-            check = partial(gpu_shapes.check_shape, shape=shape, memory=memory)
-            jobs[f"timed shape {shape} {memory}"] = partial(judged, check, cupy)
-    page.run(jobs)
-
-
-def judged(check, argument):
-    """Run a check; return {number: (distance, allowed)}, or raise and name what is too far."""
-    far = check(argument)
-    bad = [
-        f"{k} {d.distance:.1e} away, allowed {d.allowed:.0e}" for k, d in far.items() if not d.ok
-    ]
-    if bad:
-        raise AssertionError("; ".join(bad))
-    return {k: tuple(map(float, d)) for k, d in far.items()}
 
 
 def times(page):
@@ -146,23 +126,20 @@ def peer(name, page):
     page.run(jobs)
 
 
-def tests(page):
-    """The laws and the kernels' door on CuPy arrays, by pytest."""
+def tests(name, arguments, page):
+    """Tests of this repository on CuPy arrays, by pytest."""
     lacking = [m for m in ("pytest", "hypothesis") if importlib.util.find_spec(m) is None]
     if lacking:
-        raise NotRun(
-            f"{' and '.join(lacking)} not installed; the numbers were checked all the same"
-        )
-    command = [sys.executable, "-m", "pytest", "tests/test_laws.py", "-k", "cupy_gives", "-rs"]
-    command += ["-q", "-W", "default", "-p", "no:cacheprovider", "-o", "addopts="]
+        raise NotRun(f"{' and '.join(lacking)} not installed")
+    command = [*PYTEST, *arguments, "-rs"]
     if importlib.util.find_spec("xdist"):
         command += ["-n", str(min(4, os.cpu_count() or 1))]
     code, said = finish(command, page.left())
-    (page.folder / "gpu_tests.txt").write_text(said)
+    (page.folder / f"gpu_{name}.txt").write_text(said)
     words = said.strip().splitlines()
     page.put("pytest", words[-1] if words else "")
     if code is None:
-        page.left_out.append("pytest was stopped when its time was up: see gpu_tests.txt")
+        page.left_out.append(f"pytest was stopped when its time was up: see gpu_{name}.txt")
     elif code:
         page.errors["pytest"] = "\n".join(words[-12:])
 
@@ -192,7 +169,7 @@ def under(tool, check, seconds):
     kernels are looked at ("ca" is in every name of them), unless this version knows no such option.
     """
     command = [tool, "--tool", check, "--report-api-errors", "no"]
-    target = [sys.executable, "-m", "benchmarks.gpu.numbers"]
+    target = [*PYTEST, *KERNELS, "-k", SMALL]
     began = time.monotonic()
     code, said = finish([*command, "--kernel-regex", "kns=ca", *target], seconds)
     if code and "SUMMARY" not in said:
@@ -221,12 +198,12 @@ def epoch(page):
 
 PARTS = {
     "device": (device, 40),  # the part, and the seconds it may take
-    "numbers": (numbers, 100),
+    "kernels": (partial(tests, "kernels", KERNELS), 100),
     "times": (times, 90),
     "scans": (scans, 25),
     "windows": (windows, 25),
     "epoch": (epoch, 90),
-    "tests": (tests, 90),
+    "laws": (partial(tests, "laws", LAWS), 90),
     "sanitizer": (sanitizer, 100),
     **{name: (partial(peer, name), 40) for name in gpu_peers.NAMES},
 }

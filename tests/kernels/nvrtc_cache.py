@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
+from benchmarks.gpu import nvrtc
 from minimamba.kernels import scan, selective
 from minimamba.kernels.compile import source
-from tests.kernels import nvrtc
 from tests.kernels.emulator import cache_folder
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minimamba.arrays import to_host
 from minimamba.ops.selective.scan import (
     SelectiveScanInputs,
     selective_scan,
@@ -17,6 +18,7 @@ def relative(got, want, magnitude=None):
 
     `magnitude`, for a long sum that may cancel, is the sum of the magnitudes of its terms.
     """
+    got, want = to_host(got), to_host(want)
     scale = np.linalg.norm(want if magnitude is None else magnitude)
     far = np.linalg.norm(got.astype(want.dtype) - want)
     return np.inf if np.isnan(far) else far / scale if scale else far
@@ -50,12 +52,17 @@ def selective_problem(b, l, e, n, seed=0, **without):
     return x._replace(**without), normal(b, e, n), normal(b, l, e), normal(b, e, n)
 
 
-def double(x):
+def each(f, tree):
+    """Return the tree with f applied to its arrays; what is no array stays."""
+    if isinstance(tree, tuple):
+        parts = [each(f, v) for v in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+    return f(tree) if hasattr(tree, "dtype") else tree
+
+
+def double(tree):
     """Return float64 copies, through any tuple; what is no array stays as it is."""
-    if isinstance(x, tuple):
-        parts = [double(v) for v in x]
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-    return x.astype(np.float64) if isinstance(x, np.ndarray) else x
+    return each(lambda x: x.astype(np.float64), tree)
 
 
 def selective_answer(x, h0, dy, dh_last):

@@ -18,15 +18,16 @@ def drawn(sizes, seed):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("update", [adam_update, adamw_update])
-def test_every_number_is_that_of_float64(update, order):
+def test_every_number_is_that_of_float64(machine, update, order):
     sizes = [(1,), (255,), (256,), (3, 171), (0, 2)]
     params = (*drawn(sizes, 0), None)
     wide = tree_map(np.float64, params)
+    params = machine.place(params)
     state, wide_state = adam_init(params), adam_init(wide)
     for seed, scale in enumerate((1, 1e-8, 1e-16)):  # down to what squares to nearly nothing
         grads = tuple(g * np.float32(scale) for g in drawn(sizes, seed))
-        with using(loader=Emulator(order)):
-            params, state = update(params, (*grads, None), state, lr=0.1)
+        with machine.running(order):
+            params, state = update(params, machine.place((*grads, None)), state, lr=0.1)
         wide, wide_state = update(wide, tree_map(np.float64, (*grads, None)), wide_state, lr=0.1)
     for one, two in ((wide, params), (wide_state.mean, state.mean)):
         for (path, x), (_, y) in zip(tree_leaves(one), tree_leaves(two), strict=True):
@@ -34,13 +35,14 @@ def test_every_number_is_that_of_float64(update, order):
             check(y, x, FORWARD, path)
 
 
-def test_an_argument_is_not_changed_and_a_view_is_not_misread():
-    p, g = drawn([(20, 6), (20, 6)], 0)
+def test_an_argument_is_not_changed_and_a_view_is_not_misread(machine):
+    p, g = machine.place(drawn([(20, 6), (20, 6)], 0))
     tree, kept = (p[::2, ::-1],), p.copy()
     state = adam_init(tree)
-    with using(loader=Emulator()):
+    with machine.running():
         moved, _ = adam_update(tree, (g[::2],), state)
-    want, _ = adam_update(tree, (g[::2],), state)
+    with using(enabled=False):
+        want, _ = adam_update(tree, (g[::2],), state)
     check(moved[0], want[0].astype(np.float64), FORWARD)
     assert (p == kept).all() and not state.mean[0].any()
 

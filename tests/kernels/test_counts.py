@@ -7,7 +7,6 @@ from pathlib import Path
 from benchmarks.gpu import bench as gpu_bench
 from benchmarks.gpu import counts as gpu_counts
 from benchmarks.gpu import parts as gpu_parts
-from benchmarks.gpu import shapes as gpu_shapes
 from minimamba.kernels import selective
 from minimamba.kernels.compile import source
 from minimamba.ops import spectral
@@ -77,7 +76,7 @@ def test_the_edits_that_leave_the_steady_path_find_their_places():
 def test_the_floors_are_those_of_the_page():
     """Exponentials bind the forward, bytes the float32 backward of the big shape."""
     device = gpu_bench.Device(None, 4.3e12, 132 * 16 * 1.98e9, 1_980_000)
-    big = gpu_shapes.SHAPES[0]
+    big = gpu_bench.SHAPES[0]
     floors = [f"{gpu_bench.floor(big, size, back, device):.3f} ms" for size, back in PASSES]
     assert floors == ["0.160 ms", "0.160 ms", "0.219 ms", "0.177 ms"]
     assert all(f in PAGE for f in floors)

@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 
-from minimamba.dispatch import using
 from minimamba.ops.conv import ConvParams, causal_conv1d, causal_conv1d_backward, causal_conv1d_step
-from tests import cupy_stand_in
-from tests.cupy_stand_in import device
-from tests.kernels.emulator import Emulator
 from tests.kernels.problems import selective_problem
-from tests.kernels.test_dispatch import both, convolve, last_problem, normal, read_at, scan
+from tests.kernels.test_dispatch import (
+    both,
+    convolve,
+    last_problem,
+    normal,
+    on_device,
+    read_at,
+    require_launches,
+    scan,
+)
 
-
-@pytest.fixture(autouse=True)
-def cupy(monkeypatch):
-    """Put the stand-in where CuPy would be, and count from zero."""
-    device.launches.clear()
-    return cupy_stand_in.install(monkeypatch)
+pytestmark = pytest.mark.usefixtures("cupy")
 
 
 @pytest.mark.parametrize("sizes", [(0, 5, 3, 2), (2, 5, 0, 2), (2, 0, 3, 2)])
@@ -30,14 +30,14 @@ def test_empty_arrays_launch_nothing(sizes):
         inputs, _, dy = last_problem(*sizes)
         both(read_at(lambda u: np.zeros(b, int), True), (*inputs, dy), 1)
         both(causal_conv1d_step, (normal(b, e), ConvParams(normal(e, 4), None), normal(b, 3, e)), 2)
-    assert not device.launches
+    require_launches({})
 
 
 def test_without_states_the_array_code_runs():
     both(scan, selective_problem(2, 5, 3, 0), 2)
     inputs, last, dy = last_problem(2, 5, 3, 0)
     both(read_at(lambda u: last, True), (*inputs, dy), 1)
-    assert not device.launches
+    require_launches({})
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,7 @@ def test_without_states_the_array_code_runs():
     ],
 )
 def test_a_gradient_that_does_not_fit_is_not_read_past_its_end(dy, dstate, says):
-    dstate = None if dstate is None else normal(*dstate)
-    with using(loader=Emulator()):
-        *_, cache = causal_conv1d(normal(2, 9, 3), ConvParams(normal(3, 4), None))
-        with pytest.raises(ValueError, match=f"causal_conv1d: {says}"):
-            causal_conv1d_backward(normal(*dy), dstate, cache)
+    dstate = None if dstate is None else on_device(normal(*dstate))
+    *_, cache = causal_conv1d(*on_device((normal(2, 9, 3), ConvParams(normal(3, 4), None))))
+    with pytest.raises(ValueError, match=f"causal_conv1d: {says}"):
+        causal_conv1d_backward(on_device(normal(*dy)), dstate, cache)

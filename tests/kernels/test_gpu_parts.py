@@ -9,17 +9,13 @@ import re
 import time
 from functools import partial
 
-import numpy as np
 import pytest
 
 from benchmarks.gpu import bench as gpu_bench
-from benchmarks.gpu import numbers as gpu_numbers
 from benchmarks.gpu import page as gpu_page
 from benchmarks.gpu import parts as gpu_parts
 from benchmarks.gpu import report as gpu_report
-from benchmarks.gpu import shapes as gpu_shapes
 from benchmarks.gpu import windows as gpu_windows
-from benchmarks.gpu.problems import Far
 from minimamba.kernels import scan
 from tests.cupy_stand_in import OutOfMemoryError
 from tests.kernels import gpu_stand_in
@@ -28,15 +24,14 @@ SHAPES = ((2, 17, 33, 3), (1, 9, 32, 16))
 
 
 @pytest.fixture
-def cupy(monkeypatch):
+def stand_in(monkeypatch):
     return gpu_stand_in.install(monkeypatch)
 
 
 @pytest.fixture
-def small(cupy, monkeypatch):
+def small(stand_in, monkeypatch):
     """The same parts at sizes for a CPU."""
-    for module in (gpu_shapes, gpu_bench):
-        monkeypatch.setattr(module, "SHAPES", SHAPES)
+    monkeypatch.setattr(gpu_bench, "SHAPES", SHAPES)
     monkeypatch.setattr(gpu_bench, "PAST_THE_CACHE", 1 << 14)
     monkeypatch.setattr(gpu_bench, "COPY_BYTES", 1 << 16)
     monkeypatch.setattr(gpu_windows, "WINDOWS", (4, 5))
@@ -58,27 +53,6 @@ def page(tmp_path):
 
 def written(page):
     return json.loads(page.path.read_text())
-
-
-@pytest.mark.parametrize("name", gpu_numbers.checks())
-def test_every_number_is_right(name, cupy, monkeypatch):
-    monkeypatch.setattr(scan, "THREADS", 64)
-    far = gpu_parts.judged(gpu_numbers.checks()[name], cupy.asarray)
-    assert len(json.loads(json.dumps(far))) >= 2
-
-
-def test_the_timed_shapes_are_right_on_one_sequence(cupy):
-    for memory in ("float32", "bfloat16"):
-        far = gpu_shapes.check_shape(cupy, (2, 17, 40, 3), memory)
-        assert all(v.ok for v in far.values()) and len(far) == 4
-
-
-def test_what_the_sanitizers_run_is_right_and_says_what_is_not(cupy, monkeypatch):
-    monkeypatch.setattr(scan, "THREADS", 64)
-    assert gpu_numbers.small(cupy.asarray) is None
-    monkeypatch.setattr(gpu_numbers, "FORWARD", 0.0)
-    said = f"{gpu_numbers.SMALL[0]}: h_last too far from float64"
-    assert gpu_numbers.small(cupy.asarray) == said
 
 
 TOOL = """#!/bin/sh
@@ -110,7 +84,8 @@ def test_clean_sanitizers_are_quoted(tool, page):
     assert not page.errors and not page.left_out
     calls = path.with_name("compute-sanitizer.calls").read_text().splitlines()
     assert [c.split()[1] for c in calls] == ["memcheck", "racecheck"]
-    assert all("--report-api-errors no" in c and c.endswith("gpu.numbers") for c in calls)
+    target = f"--device gpu -k {gpu_parts.SMALL}"
+    assert all("--report-api-errors no" in c and c.endswith(target) for c in calls)
 
 
 def test_what_a_sanitizer_finds_is_an_error(tool, page):
@@ -139,14 +114,7 @@ def test_without_a_sanitizer_the_part_is_not_run(page, monkeypatch):
         gpu_parts.sanitizer(page)
 
 
-def test_a_wrong_number_is_named_with_its_distance():
-    with pytest.raises(AssertionError, match=r"dA .* away, allowed 5e-06"):
-        gpu_parts.judged(lambda move: {"y": Far(0.0, 1e-6), "dA": Far(1e-3, 5e-6)}, None)
-    with pytest.raises(AssertionError, match="y nan away"):
-        gpu_parts.judged(lambda move: {"y": Far(np.nan, 1e-6)}, None)
-
-
-def test_a_failing_job_is_named_and_the_others_run(cupy, page):
+def test_a_failing_job_is_named_and_the_others_run(stand_in, page):
     def wrong():
         raise RuntimeError("an illegal memory access")
 
@@ -166,7 +134,7 @@ def test_a_failing_job_is_named_and_the_others_run(cupy, page):
     assert written(page)["left out"][2] == "late: no time left"
 
 
-def test_the_device_says_what_the_figures_belong_to(cupy, page):
+def test_the_device_says_what_the_figures_belong_to(stand_in, page):
     gpu_parts.device(page)
     known = written(page)["results"]
     assert known["device"] == "A stand-in" and known["nvrtc"] == "13.0"
@@ -198,8 +166,8 @@ def test_the_times_the_ladder_and_the_windows_make_a_report(small, page, tmp_pat
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
 
 
-def test_what_is_compiled_first_costs_no_round(cupy):
-    device, began = gpu_bench.Device(cupy, 1e12, 1e12, 1000), []
+def test_what_is_compiled_first_costs_no_round(stand_in):
+    device, began = gpu_bench.Device(stand_in, 1e12, 1e12, 1000), []
 
     def slow_at_first():
         if not began:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernels import nvrtc
+from benchmarks.gpu import nvrtc
 from tests.kernels.nvrtc_cache import ARCHITECTURES, compiled, variants
 
 MOST_REGISTERS = {  # more would leave too few warps on a multiprocessor

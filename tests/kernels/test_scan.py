@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from minimamba.arrays import to_host
 from minimamba.dispatch import using
 from minimamba.kernels import scan
 from minimamba.ops import recurrence as ops
@@ -54,10 +55,10 @@ def rounding(dtype, l):
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rung,below", RUNGS, ids=[f"{r}-{b}" for r, b in RUNGS])
-def test_each_rung_equals_the_rung_below(rung, below, dtype, order):
+def test_each_rung_equals_the_rung_below(machine, rung, below, dtype, order):
     for shape in SHAPES:
-        a, b, h0 = problem(shape, dtype)
-        with using(loader=Emulator(order)):
+        a, b, h0 = machine.place(problem(shape, dtype))
+        with machine.running(order):
             for reverse in (False, True):
                 got = LADDER[rung](a, b, h0, reverse=reverse)
                 want = LADDER[below](a, b, h0, reverse=reverse)
@@ -67,12 +68,13 @@ def test_each_rung_equals_the_rung_below(rung, below, dtype, order):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rung", LADDER)
-def test_every_rung_equals_the_recurrence_in_higher_precision(rung, dtype):
+def test_every_rung_equals_the_recurrence_in_higher_precision(machine, rung, dtype):
     wide = "complex128" if dtype[0] == "c" else "float64"
     for shape in SHAPES:
         a, b, h0 = problem(shape, dtype)
         want = ops.sequential(*(x.astype(wide) for x in (a, b, h0)))
-        with using(loader=Emulator()):
+        a, b, h0 = machine.place((a, b, h0))
+        with machine.running():
             assert relative(LADDER[rung](a, b, h0), want) <= rounding(dtype, shape[1])
 
 
@@ -100,20 +102,22 @@ def test_the_other_rungs_give_what_their_twins_give(name, dtype):
         assert relative(got, TWINS[name](a, b, h0)) <= rounding(dtype, shape[1]), shape
 
 
-def test_reverse_is_the_scan_of_the_reversed_sequence():
-    a, b, h0 = problem((2, 131, 2), "float64")
+def test_reverse_is_the_scan_of_the_reversed_sequence(machine):
+    a, b, h0 = machine.place(problem((2, 131, 2), "float64"))
     for rung in LADDER.values():
-        with using(loader=Emulator()):
+        with machine.running():
             turned = rung(a[:, ::-1], b[:, ::-1], h0)[:, ::-1]
-            np.testing.assert_array_equal(rung(a, b, h0, reverse=True), turned)
+            there = rung(a, b, h0, reverse=True)
+        np.testing.assert_array_equal(to_host(there), to_host(turned))
 
 
 @pytest.mark.parametrize("rung", LADDER)
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_a_rung_serves_as_a_schedule_of_the_recurrence_and_of_its_adjoint(rung, dtype):
+def test_a_rung_serves_as_a_schedule_of_the_recurrence_and_of_its_adjoint(machine, rung, dtype):
     a, b, h0 = problem((2, 70, 3), dtype)
     want, plain = ops.recurrence(a, b, h0)
-    with using(loader=Emulator()):
+    a, b, h0 = machine.place((a, b, h0))
+    with machine.running():
         h, cache = ops.recurrence(a, b, h0, schedule=LADDER[rung])
         grads = ops.recurrence_backward(h, cache, schedule=LADDER[rung])
     assert relative(h, want) <= rounding(dtype, 70)
