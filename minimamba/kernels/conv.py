@@ -13,7 +13,7 @@ from minimamba.kernels.bfloat16 import as_bits, as_given, check_types
 from minimamba.kernels.compile import as_pointer, load
 from minimamba.ops.conv import ConvParams, causal_conv1d
 
-BLOCK_STEPS = 128  # STEPS * WARPS of causal_conv.cu
+TILE = 128  # STEPS * WARPS of causal_conv.cu
 MOST_TAPS = 32  # they live in registers
 
 
@@ -21,20 +21,14 @@ class KernelCache(NamedTuple):
     """What `backward` needs: the inputs themselves; nothing is padded or copied."""
 
     x: Array  # (b, l, e)
-    state: Array | None  # (b, k - 1, e)
     p: ConvParams
+    state: Array | None  # (b, k - 1, e)
 
 
 def forward(x, p, state=None):
     """Convolve each channel with its own taps, Eq. (5.7); like `causal_conv1d`.
 
     More than 32 taps, or an empty x, go to the array code; of bfloat16, 32 are the most.
-
-    Returns
-    -------
-    y : array, shape (b, l, e)
-    state : array, shape (b, k - 1, e)
-    cache : KernelCache or ConvCache
     """
     y, after, cache = _forward(as_bits(x), p, as_bits(state))
     return *as_given((y, after), x), cache
@@ -42,41 +36,31 @@ def forward(x, p, state=None):
 
 def _forward(x, p, state):
     xp, (b, l, e), k = array_namespace(x), x.shape, p.weight.shape[1]
-    check_types("x", x, state=state)
     if k > MOST_TAPS and x.dtype == np.uint16:
         raise ValueError(f"causal_conv1d: {k} taps, expected at most {MOST_TAPS} for bfloat16")
     if k > MOST_TAPS or x.size == 0:
+        check_types("x", x, state=state)
         with using(enabled=False):
             return causal_conv1d(x, p, state)
-    check(x, p, state)
-    x, state = as_pointer(x, xp), as_pointer(state, xp, x.dtype)
-    weight, bias = as_pointer(p.weight, xp, np.float32), as_pointer(p.bias, xp, np.float32)
-    y, next_state = xp.empty_like(x), xp.empty((b, k - 1, e), x.dtype)
-    args = (x, weight, bias, state, y, next_state, np.int32(e), np.int32(l))
-    _launch("causal_conv_forward", x, k, (-(-e // 32) * b, -(-l // BLOCK_STEPS)), args)
-    return y, next_state, KernelCache(x, state, ConvParams(weight, bias))
+    x, p, state = _ready(x, p, state)
+    y, after = xp.empty_like(x), xp.empty((b, k - 1, e), x.dtype)
+    args = (x, *p, state, y, after, np.int32(e), np.int32(l))
+    _launch("causal_conv_forward", x, k, (-(-e // 32) * b, -(-l // TILE)), args)
+    return y, after, KernelCache(x, p, state)
 
 
 def backward(dy, dstate, cache):
-    """Pull dy and dstate (or None) back through `forward`, Eq. (5.8).
-
-    Returns
-    -------
-    dx : array, shape (b, l, e)
-    dp : ConvParams
-    dstate0 : array, shape (b, k - 1, e)
-    """
+    """Pull dy and dstate (or None) back through `forward` to (dx, dp, dstate0), Eq. (5.8)."""
     return as_given(_backward(as_bits(dy), as_bits(dstate), cache), dy)
 
 
 def _backward(dy, dstate, cache):
-    x, state, p = cache
-    check_types("x", x, dy=dy, dstate=dstate)
+    x, p, state = cache
     xp, (b, l, e), k = array_namespace(x), x.shape, p.weight.shape[1]
-    check_shape("dy", dy, x.shape)
-    check_shape("dstate", dstate, (b, k - 1, e))
-    dy, dstate = as_pointer(dy, xp, x.dtype), as_pointer(dstate, xp, x.dtype)
-    tiles = -(-(l + k - 1) // BLOCK_STEPS)
+    check_types("x", x, dy=dy, dstate=dstate)
+    _check_shapes(dy=(dy, x.shape), dstate=(dstate, (b, k - 1, e)))
+    dy, dstate = as_pointer(dy, xp), as_pointer(dstate, xp)
+    tiles = -(-(l + k - 1) // TILE)
     dx, dstate0 = xp.empty_like(x), xp.empty((b, k - 1, e), x.dtype)
     share = xp.empty((b * tiles, e, k + 1), np.float32)
     args = (dy, x, p.weight, state, dstate, dx, dstate0, share, np.int32(e), np.int32(l))
@@ -92,39 +76,29 @@ def step(x, p, state):
 
 
 def _step(x, p, state):
-    xp, (b, e), k = array_namespace(x), x.shape, p.weight.shape[1]
-    check(x[:, None], p, state)
-    check_types("x", x, state=state)
-    x, state = as_pointer(x, xp), as_pointer(state, xp, x.dtype)
-    weight, bias = as_pointer(p.weight, xp, np.float32), as_pointer(p.bias, xp, np.float32)
-    y, next_state = xp.empty_like(x), xp.empty_like(state)
-    args = (x, weight, bias, state, y, next_state, np.int32(e), np.int32(b * e))
+    x, p, state = _ready(x[:, None], p, state)
+    xp, (b, _, e), k = array_namespace(x), x.shape, p.weight.shape[1]
+    y, after = xp.empty((b, e), x.dtype), xp.empty_like(state)
+    args = (x, *p, state, y, after, np.int32(e), np.int32(b * e))
     if x.size:
         _launch("causal_conv_step", x, k, (-(-b * e // 128),), args)
-    return y, next_state
+    return y, after
 
 
-def check(x, p, state):
-    """Raise ValueError where a kernel would read past the end of an array.
-
-    Examples
-    --------
-    >>> p = ConvParams(np.ones((3, 4)), None)
-    >>> check(np.ones((1, 5, 2)), p, None)
-    Traceback (most recent call last):
-    ValueError: causal_conv1d: x has 2 channels, the weight 3
-    """
-    (b, _, e), (channels, k) = x.shape, p.weight.shape
-    if channels != e:
-        raise ValueError(f"causal_conv1d: x has {e} channels, the weight {channels}")
-    check_shape("bias", p.bias, (e,))
-    check_shape("state", state, (b, k - 1, e))
+def _ready(x, p, state):
+    """Return x, p and state as a kernel takes them, once no kernel would read past their ends."""
+    xp, (b, _, e), k = array_namespace(x), x.shape, p.weight.shape[1]
+    check_types("x", x, state=state)
+    _check_shapes(weight=(p.weight, (e, k)), bias=(p.bias, (e,)), state=(state, (b, k - 1, e)))
+    weight, bias = (as_pointer(v, xp, np.float32) for v in p)
+    return as_pointer(x, xp), ConvParams(weight, bias), as_pointer(state, xp)
 
 
-def check_shape(name, x, shape):
-    """Raise ValueError unless x is None or of this shape."""
-    if x is not None and x.shape != shape:
-        raise ValueError(f"causal_conv1d: {name} is {x.shape}, expected {shape}")
+def _check_shapes(**given):
+    """Raise ValueError unless every array is None or of the shape beside it."""
+    for name, (x, shape) in given.items():
+        if x is not None and x.shape != shape:
+            raise ValueError(f"causal_conv1d: {name} is {x.shape}, expected {shape}")
 
 
 def _launch(name, x, k, grid, args):

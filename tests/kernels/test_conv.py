@@ -96,7 +96,7 @@ def test_bfloat16(machine):
 @pytest.mark.parametrize(
     "change,says",
     [
-        ({"p": ConvParams(np.ones((2, 4), "f"), None)}, "x has 3 channels, the weight 2"),
+        ({"p": ConvParams(np.ones((2, 4), "f"), None)}, r"weight is \(2, 4\), expected \(3, 4\)"),
         ({"p": ConvParams(np.ones((3, 4), "f"), np.ones(2, "f"))}, "bias is"),
         ({"state": np.ones((1, 4, 3), "f")}, "state is"),
     ],
