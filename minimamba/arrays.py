@@ -14,25 +14,11 @@ Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
 def array_namespace(*arrays):
     """Return the module, `numpy` or `cupy`, that the arrays belong to.
 
-    Parameters
-    ----------
-    *arrays : array, number or None
-        Numbers and None belong to no one and are skipped.
-
-    Returns
-    -------
-    xp : module
-        `cupy` when the arrays are CuPy's, else `numpy`. CuPy is never imported from here: where
-        nobody has imported it, no CuPy array can exist.
-
-    Raises
-    ------
-    TypeError
-        When NumPy and CuPy arrays are mixed, or something is neither.
+    Numbers and None belong to no one and are skipped. CuPy is never imported from here: where
+    nobody has imported it, no CuPy array can exist.
 
     Examples
     --------
-    >>> import numpy as np
     >>> array_namespace(np.ones(3), None).__name__
     'numpy'
     """
@@ -68,13 +54,6 @@ def to_host(x):
 
 def from_host(x, like):
     """Return x where `like` lives: unchanged beside NumPy arrays, copied to the GPU beside CuPy's.
-
-    Parameters
-    ----------
-    x : array
-        Usually a NumPy array; one that is there already is returned as it is.
-    like : array
-        Tells the side.
 
     Examples
     --------
@@ -118,13 +97,6 @@ def check_indices(name, indices, count):
 
     Host arrays are checked for nothing; CuPy arrays cost one wait for the GPU, which is better
     than CuPy's own rule of wrapping around silently. Give host indices to avoid the wait.
-
-    Raises
-    ------
-    TypeError
-        When the indices are not integers.
-    ValueError
-        When one is negative or too large.
 
     Examples
     --------

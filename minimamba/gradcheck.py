@@ -46,19 +46,9 @@ def complex_step(op, inputs, direction, step=1e-30):
 def central_difference(op, inputs, direction, step=1e-6):
     """Return the tangent of the outputs along a direction, approximately, Eq. (0.4).
 
-    For ops that take no complex arrays. Truncation errs by step^2 and rounding by eps / step: the
-    default leaves about 1e-9 in float64. Where the outputs are at most quadratic along every line
-    there is no truncation, and step=1 is exact to rounding.
-
-    Parameters
-    ----------
-    op, inputs, direction
-        As in `complex_step`.
-    step : float
-
-    Returns
-    -------
-    tangents : tuple of trees
+    Like `complex_step`, for ops that take no complex arrays. Truncation errs by step^2 and rounding
+    by eps / step: the default leaves about 1e-9 in float64. Where the outputs are at most quadratic
+    along every line there is no truncation, and step=1 is exact to rounding.
 
     Examples
     --------
@@ -100,12 +90,8 @@ def check_vjp(op, backward, inputs, tangent=complex_step, tolerance=1e-10, rng=N
     Returns
     -------
     errors : dict
-        Dotted path of every leaf -> its relative difference.
-
-    Raises
-    ------
-    AssertionError
-        With one sentence: the leaf and both numbers.
+        Dotted path of every leaf -> its relative difference. An AssertionError names the leaf whose
+        difference is too large, with both numbers.
 
     Examples
     --------
@@ -142,9 +128,10 @@ def check_vjp(op, backward, inputs, tangent=complex_step, tolerance=1e-10, rng=N
 
 
 def check_adjoint(op, adjoint, x, dy, tolerance=1e-13):
-    """Check that two linear maps are adjoint to each other: <op(x), dy> = <x, adjoint(dy)>.
+    """Check that two linear maps are adjoint, Eq. (0.3); return the relative difference.
 
-    Eq. (0.3). Nothing is differentiated, so this is exact to rounding and needs no complex arrays.
+    <op(x), dy> = <x, adjoint(dy)>: nothing is differentiated, so this is exact to rounding and needs
+    no complex arrays.
 
     Parameters
     ----------
@@ -154,16 +141,6 @@ def check_adjoint(op, adjoint, x, dy, tolerance=1e-13):
         What to try them on: random arrays of your choice.
     tolerance : float
         On the difference of the two sides over the sum of the magnitudes of their terms.
-
-    Returns
-    -------
-    error : float
-        The relative difference.
-
-    Raises
-    ------
-    AssertionError
-        With one sentence that shows both numbers.
 
     Examples
     --------

@@ -11,17 +11,7 @@ THREADS = 256
 def update(p, g, mean, square, step_size, root, eps, betas):
     """Return new weights and moments; like `minimamba.ops.adam.adam_leaf`.
 
-    Parameters
-    ----------
-    p, g, mean, square : array of float32, one shape
-        Weights, their gradient, and the running moments.
-    step_size, root : float
-        lr / (1 - b1^step) and sqrt(1 - b2^step).
-    eps, betas : float, pair of float
-
-    Returns
-    -------
-    p, mean, square : array
+    step_size is lr / (1 - b1^step) and root is sqrt(1 - b2^step).
     """
     xp, (b1, b2) = array_namespace(p, g), betas
     given = [as_pointer(x, xp) for x in (p, g, mean, square)]

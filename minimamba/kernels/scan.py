@@ -33,11 +33,6 @@ def serial(a, b, h0, reverse=False):
     Returns
     -------
     h : array, shape (b, l, ...)
-
-    Raises
-    ------
-    TypeError
-        If the arrays are not CuPy's, or not floating or complex.
     """
     return _run("scan_serial", a, b, h0, reverse, rows_of_a_block=THREADS)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from minimamba.arrays import Array, array_namespace
 from minimamba.kernels import selective
 from minimamba.ops._positions import until
-from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
+from minimamba.ops.elementwise import SiluCache, silu, silu_backward, softplus, softplus_backward
 from minimamba.ops.selective.blocks import SelectiveScanInputs
 from minimamba.ops.selective.last import SelectiveLastGrads
 
@@ -22,18 +22,17 @@ class KernelLastCache(NamedTuple):
     D: Array | None  # (e,)
     delta_bias: Array | None  # (e,)
     last: Array  # (b,)
-    step_cache: object  # of softplus, or None
-    scan: object
+    step_cache: Array | None  # (b, l, e), of softplus
+    scan: selective.KernelCache | selective.GroupedCache
     h: Array  # (b, e, n), the state at `last`
     y: Array  # (b, e), before the gate
     gate: Array | None  # (b, e)
-    gate_cache: object
+    gate_cache: SiluCache | None
 
 
 def forward(u, delta, A, B, C, last, D, z, delta_bias, delta_softplus):
     """Return the output at `last`, Eq. (7.11); like `selective_scan_last`."""
-    xp = array_namespace(u)
-    raw = delta if delta_bias is None else delta + delta_bias
+    xp, raw = array_namespace(u), delta if delta_bias is None else delta + delta_bias
     step, step_cache = softplus(raw) if delta_softplus else (raw, None)
     # What the scan reads along the way is not asked for: any C will do.
     x = SelectiveScanInputs(u, until(last, step), A, B, B, None, None, None, False)
