@@ -130,8 +130,8 @@ def check_vjp(op, backward, inputs, tangent=complex_step, tolerance=1e-10, rng=N
 def check_adjoint(op, adjoint, x, dy, tolerance=1e-13):
     """Check that two linear maps are adjoint, Eq. (0.3); return the relative difference.
 
-    <op(x), dy> = <x, adjoint(dy)>: nothing is differentiated, so this is exact to rounding and needs
-    no complex arrays.
+    <op(x), dy> = <x, adjoint(dy)>. Nothing is differentiated, so this is exact to rounding and
+    needs no complex arrays.
 
     Parameters
     ----------
