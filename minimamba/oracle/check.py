@@ -130,7 +130,7 @@ class _Trial:
             failing, i = failing + failed, i + 1
         self.report.rows += self.rows.values()
         self.report.repeats += self.repeats.values()
-        self.report.notes += [little_said(r) for r in self.rows.values() if r.vacuous > 0.1]
+        self.report.notes += [_little_said(r) for r in self.rows.values() if r.vacuous > 0.1]
         patience = min(12.0, 0.4 * seconds)  # for making small cases of the failures
         for n, (key, (case, sentence)) in enumerate(self.found.items()):
             self._explain(key, case, sentence, patience / 4 if n < 4 else 0.0)
@@ -187,7 +187,7 @@ def repeat(target, case, found):
         row.different += not np.array_equal(x, two.arrays()[name], equal_nan=True)
 
 
-def little_said(row):
+def _little_said(row):
     share = f"{100 * row.vacuous:.0f} % of {row.output} ({row.dtype}) says nothing"
     return f"{share}: there the tolerance is larger than the value; float64 says more"
 

@@ -19,7 +19,7 @@ from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.contract.spec import CONTRACTS
 from minimamba.oracle.target.discover import capabilities_of
 from minimamba.oracle.truth import scan as truth
-from minimamba.oracle.truth.arithmetic import plain
+from minimamba.oracle.truth.arithmetic import best, plain
 
 MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
 OPTIONS = "D z delta_bias initial_state delta_softplus bias initial_states activation h0"
@@ -35,12 +35,9 @@ def write_case(
     ----------
     path : str or path
         Without a suffix; `.npz` and `.bin` are added.
-    op : str
-        Name of a contract.
-    seed : int
-    dtype : str
-        float32 or float64.
-    layout : {"bdl", "bld"}
+    op, seed, layout
+        As in `check`; the weights of a block or a model are not written.
+    dtype : {"float32", "float64"}
     capabilities : set of str
         Which options the case may use; "always D" makes one certain.
 
@@ -84,26 +81,33 @@ def write_case(
     return placed
 
 
+class Listening:
+    """An arithmetic that keeps what passes through it: values that have a name, and the scans."""
+
+    def __init__(self, arithmetic):
+        self.arithmetic, self.named, self.scans = arithmetic, {}, []
+
+    def __getattr__(self, name):
+        return getattr(self.arithmetic, name)
+
+    def may_round(self, x, place):
+        self.named.setdefault(place, x)
+        return x
+
+    def scan(self, a, b, h0, reverse=False):
+        h = self.arithmetic.scan(a, b, h0, reverse)
+        self.scans.append((a, b, h))
+        return h
+
+
 def intermediates(case):
     """Return delta after bias and softplus, the decays, the drives and every state, Eq. (7.2)."""
-    found = {}
-
-    class Listening(truth.best().__class__):
-        def may_round(self, x, place):
-            found.setdefault(place, x)
-            return x
-
-        def scan(self, a, b, h0, reverse=False):
-            h = super().scan(a, b, h0, reverse)
-            found.setdefault("adjoint" if reverse else "states", (a, b, h))
-            return h
-
-    truth.exact(case.contract.program, Listening(), **case.arguments())
-    a, bu, h = found["states"]
-    out = {"delta": (found["delta"], "bld"), "a": (a, "bldn"), "b": (bu, "bldn"), "h": (h, "bldn")}
-    if "adjoint" in found:
-        out["g"] = (found["adjoint"][2], "bldn")
-    return out
+    heard = Listening(best())
+    truth.exact(case.contract.program, heard, **case.arguments())
+    (a, bu, h), *adjoint = heard.scans
+    found = {"delta": (heard.named["delta"], "bld")}
+    found |= {"a": (a, "bldn"), "b": (bu, "bldn"), "h": (h, "bldn")}
+    return found | ({"g": (adjoint[0][2], "bldn")} if adjoint else {})
 
 
 def _store(x, axes, dtype, layout):
@@ -112,11 +116,8 @@ def _store(x, axes, dtype, layout):
     if x.dtype.kind in "iu":
         return x.astype(np.int64)
     x = plain(x) if x.dtype == object else x
-    timed = layout == "bdl" and len(axes) > 1 and axes[1] == "l"
-    x = np.moveaxis(x, 1, -1) if timed else x
-    kind = (
-        {"float32": "complex64", "float64": "complex128"}[dtype] if x.dtype.kind == "c" else dtype
-    )
+    x = np.moveaxis(x, 1, -1) if layout == "bdl" and axes[1:2] == "l" else x
+    kind = np.result_type(dtype, np.complex64) if x.dtype.kind == "c" else dtype
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(x.astype(kind))
 
@@ -136,13 +137,7 @@ def write_flat(path, arrays):
 
 
 def read_flat(path):
-    """Return the arrays of a flat file, by name.
-
-    Raises
-    ------
-    InputError
-        If the file is not one of `write_flat`.
-    """
+    """Return the arrays of a flat file, by name, or say what is wrong with it."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -153,10 +148,9 @@ def read_flat(path):
     arrays = {}
     for i in range(struct.unpack_from("<q", data, 8)[0]):
         try:
-            name, x = _entry(data, i)
-        except (struct.error, TypeError, UnicodeDecodeError, ValueError) as error:
+            name, arrays[name] = _entry(data, i)
+        except (struct.error, TypeError, ValueError) as error:
             raise InputError(f"{path}, entry {i}: {error}") from error
-        arrays[name] = x
     return arrays
 
 
@@ -189,11 +183,6 @@ def compare(arrays, path):
     -------
     dict of str to float
         Infinite for a NaN.
-
-    Raises
-    ------
-    InputError
-        If an array is not one of the case's outputs, or has another shape.
     """
     arrays, case = arrays if isinstance(arrays, dict) else read_case(arrays), read_case(path)
     ratios = {}

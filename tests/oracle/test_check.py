@@ -126,6 +126,7 @@ def test_bad_arguments_of_check_are_refused_in_a_sentence():
     for more, word in (
         ({"layout": "ldb"}, "layout"),
         ({"op": "scan"}, "op"),
+        ({"op": "selectiv_scan"}, "did you mean 'selective_scan'"),
         ({"grade": "sloppy"}, "grade"),
         ({"dtypes": ("int8",)}, "dtype"),
         ({"dtypes": ("float32", "bfloat16"), "grade": "fast math"}, "grade"),

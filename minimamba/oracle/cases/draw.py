@@ -13,6 +13,7 @@ import numpy as np
 from minimamba.oracle.cases.models import draw_block, draw_echo, draw_lm
 from minimamba.oracle.cases.sizes import draw_sizes
 from minimamba.oracle.contract.case import Case
+from minimamba.oracle.contract.spec import CONTRACTS, contract_of
 
 MEMORY = ("contiguous", "contiguous", "strided", "strided", "sliced")
 REGIMES = {
@@ -51,10 +52,10 @@ def draw(op, seed, dtype="float32", capabilities=frozenset(), deep=False, like=N
     >>> draw("recurrence", (0, 1)).inputs["a"].shape == draw("recurrence", (0, 1)).inputs["b"].shape
     True
     """
+    drawer = DRAWERS[contract_of(op).name]
     rng = np.random.default_rng([_number(op), *seed])
     sizes, kind = draw_sizes(rng, capabilities, deep)
     may = _chooser(rng, capabilities)
-    drawer = DRAWERS.get(op, _draw_discretize)
     inputs, axes, flags = drawer(rng, sizes, may, **({"like": like} if like else {}))
     inputs = inputs if like else _strew_zeros(rng, inputs, flags)
     case = Case(op, dtype, inputs, axes, {}, flags, str(rng.choice(MEMORY)), tuple(seed), kind)
@@ -225,4 +226,5 @@ DRAWERS = {
     "mamba_block": draw_block,
     "mamba_lm": draw_lm,
     "echo": draw_echo,
+    **{op: _draw_discretize for op in CONTRACTS if op.startswith("discretize")},
 }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minimamba.errors import nearest
 from minimamba.oracle.truth import block as truth_block
 from minimamba.oracle.truth import echo as truth_echo
 from minimamba.oracle.truth import ops as truth_ops
@@ -193,3 +194,10 @@ CONTRACTS = {
         ),
     )
 }
+
+
+def contract_of(op):
+    """Return the contract of an operation, or say which name was meant."""
+    if op not in CONTRACTS:
+        raise ValueError(f"there is no op {op!r}; {nearest(op, sorted(CONTRACTS))}")
+    return CONTRACTS[op]

@@ -27,7 +27,7 @@ from minimamba.oracle.target.call import DidNotRun
 def split(target, case, judge, result, rng):
     """A sequence in parts, each starting from the state of the one before, is the sequence."""
     l, pair = case.sizes().get("l", 0), case.contract.state
-    opaque = case.contract.mapping and "state" in target.open
+    opaque = case.contract.mapping and target.takes("state")
     if l < 2 or not (opaque or (pair and pair[1] in result.outputs and target.takes(pair[0]))):
         return None
     if "seq_idx" in case.inputs or (not opaque and coarse_state(judge, result, pair[1])):

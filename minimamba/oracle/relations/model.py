@@ -17,7 +17,7 @@ def padding(target, case, judge, result, rng):
     l, k = case.sizes()["l"], int(rng.integers(1, 5))
     if not l or not case.contract.causal:  # a window is read whole, its padding too
         return None
-    masked = "attention_mask" in target.open
+    masked = target.takes("attention_mask")
     for side in ("right", "left") if masked else ("right",):
         long, real = _padded(case, k, side, rng)
         more = {"attention_mask": _mask(target, case, l + k, real)} if masked else {}
@@ -26,7 +26,7 @@ def padding(target, case, judge, result, rng):
         if gap > 1:
             how = "masked steps" if masked else "more steps"
             return f"{k} {how} on the {side} change the others, {gap:.3g} tolerances"
-    if masked and "state" in target.open and l > 1:
+    if masked and target.takes("state") and l > 1:
         return _goes_on(target, case, judge, result, k, int(rng.integers(1, l)), rng)
     return None
 

@@ -1,4 +1,4 @@
-"""The callable that is judged: how it is called, under a time limit, and what it gives back."""
+"""The callable that is judged: what it takes, how it is called in time, and what it gives back."""
 
 import inspect
 import threading
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minimamba.oracle.contract.spec import CONTRACTS, Input
+from minimamba.oracle.contract.spec import Input, contract_of
 from minimamba.oracle.target.frameworks import dtype_name, find_framework
 
-TIMED = {"bld": "bdl", "bln": "bnl", "blgn": "bgnl", "bjd": "bdj", "bldn": "bdnl"}
-LAID_OUT = {*TIMED, "bd", "bn", "bgn"}  # activations: weights and states come row by row
+TIMED = {"bld", "bln", "blgn", "bjd", "bldn"}  # in layout bdl the second of these axes is the last
+LAID_OUT = TIMED | {"bd", "bn", "bgn"}  # activations: weights and states come row by row
 
 
 class DidNotRun(Exception):
@@ -39,16 +39,15 @@ class Target:
     """A callable with its contract, layout and framework: cases go in, results come out."""
 
     def __init__(self, fn, op, layout="bdl", framework="auto", backward=None, limit=30.0):
-        if op not in CONTRACTS:
-            raise ValueError(f"op must be one of {', '.join(CONTRACTS)}, got {op!r}")
+        """Look at the callable; nothing is called yet."""
         if layout not in ("bdl", "bld"):
             raise ValueError(f"layout must be 'bdl' (mamba_ssm's) or 'bld', got {layout!r}")
         if not callable(fn):
             raise TypeError(f"the target must be callable, got {type(fn).__name__}")
         self.fn, self.backward, self.limit = fn, backward, limit
-        self.contract, self.frame = CONTRACTS[op], find_framework(framework, fn)
+        self.contract, self.frame = contract_of(op), find_framework(framework, fn)
         self.layout = "bld" if self.contract.mapping else layout  # modules are channel-last
-        self.names, self.required, self.open = parameters(fn, self.contract)
+        self.names, self.positional, self.demands = parameters(fn, self.contract)
 
     @property
     def differentiates(self):
@@ -56,7 +55,7 @@ class Target:
 
     def takes(self, name):
         """Tell whether the callable has an argument for one of our inputs or flags."""
-        return name in self.open
+        return name in self.names or name in self.positional
 
     def call(self, case, gradients=True, **more):
         """Call the target on a case, and pull the case's cotangents back if it can.
@@ -69,7 +68,7 @@ class Target:
             raise DidNotRun(f"cannot be given {case.dtype}: {error}") from error
         before = {k: self.frame.host(x) for k, x in arrays.items()}
         wanted = gradients and self.differentiates and bool(case.cotangents)
-        result = self._limited(self._run, case, arrays, wanted, more)
+        result = self._limited(self._call_and_pull, case, arrays, wanted, more)
         writable = self.contract.state[0] if self.contract.in_place else None
         for k, x in arrays.items():
             if k != writable and not np.array_equal(before[k], self.frame.host(x), equal_nan=True):
@@ -77,7 +76,7 @@ class Target:
         return result
 
     def _limited(self, f, *args):
-        """Run in a thread that is given up after the limit: a hang must not hang the oracle."""
+        """Call in a thread that is given up after the limit: a hang must not hang the oracle."""
         box = []
 
         def work():
@@ -99,7 +98,7 @@ class Target:
             raise DidNotRun(f"raised {type(box[0]).__name__}: {text}") from box[0]
         return box[0]
 
-    def _run(self, case, arrays, wanted, more):
+    def _call_and_pull(self, case, arrays, wanted, more):
         raw = []
 
         def call(leaves):
@@ -110,7 +109,7 @@ class Target:
         if not wanted or self.backward is not None:
             outputs = call({})
             if wanted:
-                grads = self._explicit(case, raw[-1], arrays, outputs)
+                grads = self._backward(case, raw[-1], arrays, outputs)
         else:
             whole = {k for k, v in case.inputs.items() if v.dtype.kind in "iub"}
             leaves = {k: x for k, x in arrays.items() if k not in whole}
@@ -125,14 +124,14 @@ class Target:
             weights = {k: arrays[k] for k in rest if k not in beside}
             return self.fn(arrays[first], weights, **{k: arrays[k] for k in beside}, **more)
         flags = self.flags(case)
-        given = dict(arrays)
-        positional = [given.pop(k) for k in self.required if k in given]
-        return self.fn(*positional, **{self.names.get(k, k): x for k, x in given.items()}, **flags)
+        by_name = dict(arrays)
+        first = [by_name.pop(k) for k in self.positional if k in by_name]
+        return self.fn(*first, **{self.names.get(k, k): x for k, x in by_name.items()}, **flags)
 
     def flags(self, case):
         """Return the arguments of a call that are no arrays, under the callable's names."""
         flags = {self.names.get(k, k): v for k, v in case.flags.items()}
-        if "return_last_state" in self.open and self.contract.state:
+        if self.takes("return_last_state") and self.contract.state:
             flags["return_last_state"] = True
         if "activation" in flags:
             flags["activation"] = "silu"
@@ -140,27 +139,25 @@ class Target:
 
     def _named(self, returned, arrays):
         """Return {output name: array} of whatever came back."""
-        parts = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
+        names, state = self.contract.outputs, self.contract.state
         if isinstance(returned, dict):
-            return {k: returned[k] for k in self.contract.outputs if k in returned}
-        parts = [x for x in parts if self.frame.is_array(x)][: len(self.contract.outputs)]
+            return {k: returned[k] for k in names if k in returned}
+        parts = tuple(returned) if isinstance(returned, (tuple, list)) else (returned,)
+        parts = [x for x in parts if self.frame.is_array(x)][: len(names)]
         if not parts:
             kind = "nothing" if returned is None else type(returned).__name__
-            raise DidNotRun(f"returned {kind} instead of {' and '.join(self.contract.outputs)}")
-        named = dict(zip(self.contract.outputs, parts, strict=False))
+            raise DidNotRun(f"returned {kind} instead of {' and '.join(names)}")
+        named = dict(zip(names, parts, strict=False))
         if self.contract.in_place and len(parts) == 1:
-            named[self.contract.state[1]] = arrays[self.contract.state[0]]
+            named[state[1]] = arrays[state[0]]
         return named
 
-    def _explicit(self, case, returned, arrays, outputs):
+    def _backward(self, case, returned, arrays, outputs):
         """Call `backward(cotangent of each output, cache)`; the cache is what came back last."""
         extra = isinstance(returned, tuple) and len(returned) > len(outputs)
         cache = returned[-1] if extra else arrays
-        given = [
-            self._cotangent(case, k) if k in case.cotangents else None
-            for k in case.contract.outputs
-        ]
-        grads = self.backward(*given, cache)
+        given = {k: self._cotangent(case, k) for k in case.cotangents}
+        grads = self.backward(*(given.get(k) for k in case.contract.outputs), cache)
         if hasattr(grads, "_asdict"):
             grads = grads._asdict()
         elif isinstance(grads, tuple):
@@ -194,19 +191,21 @@ class Target:
         """Return a cotangent as the callable gets it, on the host."""
         return self.frame.host(self._cotangent(case, name))
 
+    def _last(self, axes):
+        """Tell whether the callable has time last, in an array of these axes."""
+        return self.layout == "bdl" and axes in TIMED
+
     def _array(self, case, name):
         x, axes = case.inputs[name], case.axes[name]
-        timed = self.layout == "bdl" and axes in TIMED
-        x = np.moveaxis(x, 1, -1) if timed else x
-        if timed and np.iscomplexobj(x) and self.contract.name == "selective_scan":
+        x = np.moveaxis(x, 1, -1) if self._last(axes) else x
+        if self._last(axes) and np.iscomplexobj(x) and self.contract.name == "selective_scan":
             both = np.stack([x.real, x.imag], -1)  # re, im interleaved
             x = both.reshape(*x.shape[:-1], 2 * x.shape[-1])
         return self.frame.array(x, case.dtype_of(name), _memory(case, axes))
 
     def _cotangent(self, case, name):
-        axes = case.output_axes(name)
-        x = case.cotangents[name]
-        x = np.moveaxis(x, 1, -1) if self.layout == "bdl" and axes in TIMED else x
+        x, axes = case.cotangents[name], case.output_axes(name)
+        x = np.moveaxis(x, 1, -1) if self._last(axes) else x
         y = self.frame.array(x, case.dtype_of(name), _memory(case, axes))
         first = next(iter(case.cotangents)) == name
         return self.frame.expanded(y) if case.memory == "expanded" and first and x.size else y
@@ -217,7 +216,7 @@ class Target:
         want = case.expected(name)
         if x is None:
             return np.full(want, np.nan), f"{name} is not an array of numbers"
-        if self.layout == "bdl" and axes in TIMED:
+        if self._last(axes):
             pairs = name in case.inputs and np.iscomplexobj(case.inputs[name])
             if pairs and not np.iscomplexobj(x) and x.shape[-1] % 2 == 0:
                 x = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2) @ [1, 1j]
@@ -232,7 +231,7 @@ def _memory(case, axes):
 
 
 def parameters(fn, contract):
-    """Return {our name: its name}, the names to pass by position, and all that it takes."""
+    """Return {our name: its name}, what goes by position, and the options it cannot do without."""
     ours = {a: k for k, v in contract.inputs.items() for a in (k, *v.names)}
     ours |= {a: k for k, v in contract.flags.items() for a in (k, *v)}
     required = [k for k, v in contract.inputs.items() if not v.optional]
@@ -242,12 +241,11 @@ def parameters(fn, contract):
         found = {}
     found = {k: p for k, p in found.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     if not found:  # it does not say: everything is tried
-        return {}, required, {*contract.inputs, *contract.flags}
-    names = {}
+        return {k: k for k in (*contract.inputs, *contract.flags)}, required, set()
+    names, demands = {}, set()
     for name, p in found.items():
         names.setdefault(ours.get(name, name), name)
         if p.default is p.empty and contract.inputs.get(ours.get(name), Input("")).optional:
-            names[f"always {ours[name]}"] = name
-    if all(k in names for k in required):
-        return names, [], set(names)  # everything by keyword
-    return names, required, set(names) | set(required)
+            demands.add(ours[name])
+    by_keyword = all(k in names for k in required)
+    return names, [] if by_keyword else required, demands

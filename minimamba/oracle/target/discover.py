@@ -64,7 +64,7 @@ def discover(target, dtype, declared, draw, skipped):
         If not even the plainest case runs, or what is declared cannot be had.
     """
     contract = target.contract
-    always = {k for k in target.names if k.startswith("always ")}
+    always = {f"always {k}" for k in target.demands}
     plain, have = target.call(draw((0, 0), always), gradients=False), set(always)
     for name in _options(contract):
         why = _lacks(target, dtype, declared, draw, name, always)
@@ -101,7 +101,7 @@ def _lacks(target, dtype, declared, draw, name, always):
 def _tried(target, name, case):
     """Run a case that needs a capability; return why that does not go, or None."""
     try:
-        if name == "weights" and _deaf(target, case):
+        if name == "weights" and _ignores_weights(target, case):
             return "it does not compute with the weights it is called with"
         with _strict_casts(target.frame):
             result = target.call(case, gradients=False)
@@ -133,7 +133,7 @@ def _not_real(case, result):
     return None
 
 
-def _deaf(target, case):
+def _ignores_weights(target, case):
     """Tell whether weights make no difference: a module called with its own, perhaps."""
     given = list(case.inputs.items())[1:]
     louder = case.with_inputs(**{k: 1.5 * x for k, x in given if x.dtype.kind == "f"})

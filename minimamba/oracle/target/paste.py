@@ -101,8 +101,8 @@ def _call(target, case, shown):
     if case.contract.mapping:
         given = "".join(f", {k}={k}" for k in shown[1:])
         return [f"result = {name}({_name(target, shown[0])}, weights{given})  # seed {case.seed}"]
-    given = [_name(target, k) for k in target.required if k in shown]
-    given += [f"{n}={n}" for n in (_name(target, k) for k in shown if k not in target.required)]
+    given = [_name(target, k) for k in target.positional if k in shown]
+    given += [f"{n}={n}" for n in (_name(target, k) for k in shown if k not in target.positional)]
     given += [f"{k}={v!r}" for k, v in target.flags(case).items()]
     return [f"result = {name}({', '.join(given)})"]
 

@@ -155,3 +155,8 @@ def test_the_same_seed_draws_the_same_case(i):
     one, two = (draw("selective_scan", (3, i), "bfloat16", can) for _ in range(2))
     assert one.memory == two.memory and one.kind == two.kind
     assert all(np.array_equal(x, two.inputs[k], equal_nan=True) for k, x in one.inputs.items())
+
+
+def test_a_case_of_an_unknown_operation_is_refused_and_not_drawn_as_another():
+    with pytest.raises(ValueError, match="no op 'discretize'; did you mean 'discretize_"):
+        draw("discretize", (0, 0))
