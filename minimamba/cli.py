@@ -45,6 +45,7 @@ def make_parser(with_oracle=False):
     parser = argparse.ArgumentParser(
         prog="minimamba",
         description="Selective state space models from scratch, and the recommender EchoMamba4Rec.",
+        epilog="The course, the benchmarks and the tests need a checkout: `make help` lists them.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (add_demo, add_train, add_evaluate, add_recommend, add_report, add_data, add_info):
@@ -82,10 +83,16 @@ def add_device(parser):
     parser.add_argument("--device", choices=("cpu", "gpu", "auto"), default="cpu", help=about)
 
 
+def add_set(parser):
+    about = "one setting, as train.epochs=2; may be repeated"
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about)
+
+
 def add_demo(commands):
     parser = command(commands, "demo", later("demo"), "train on built-in data, about a minute")
     parser.add_argument("--out", default="runs/demo", help="run folder")
     parser.add_argument("--seed", type=int, default=1, help="of the log and of training")
+    add_set(parser)
 
 
 def settings_help():
@@ -118,8 +125,7 @@ def add_train(commands):
     parser.add_argument("--data", required=True, help="the log; its format is detected")
     parser.add_argument("--titles", help="item file; by default one beside the log")
     parser.add_argument("--config", help="TOML file with settings")
-    about = "one setting; may be repeated"
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about)
+    add_set(parser)
     parser.add_argument("--out", required=True, help="run folder")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     add_columns(parser)
@@ -164,17 +170,17 @@ def add_data(commands):
 
 
 def add_info(commands):
-    command(commands, "info", run_info, "print versions and whether a GPU can be used")
+    command(commands, "info", info, "print versions and whether a GPU can be used")
 
 
-def run_info(args):
+def info(args):
     """Print what is installed."""
     from minimamba import gpu
     from minimamba.recsys.run import versions
 
     for name, value in versions().items():
-        print(f"{name:10} {value}")
-    print(f"{'gpu':10} {gpu.unavailable() or gpu.describe()}")
+        print(f"{name:20} {value}")
+    print(f"{'gpu':20} {gpu.unavailable() or gpu.describe()}")
 
 
 def add_oracle(commands, wanted):

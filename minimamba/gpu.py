@@ -6,7 +6,7 @@ import numpy as np
 
 from minimamba.errors import InputError
 
-INSTALL = "pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12)"
+INSTALL = "pip install 'minimamba-reference[gpu-cuda13]' (or gpu-cuda12)"
 
 
 def unavailable():

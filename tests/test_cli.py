@@ -197,12 +197,10 @@ def test_a_small_demo_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     small = Process(users=60)
     monkeypatch.setattr("minimamba.recsys.data.synthetic.Process", lambda: small)
     monkeypatch.setattr(demo_module, "Process", lambda: small)
-    settings = demo_module.SETTINGS
-    train = settings["train"] | {"epochs": 1}
-    model = {"length": 8, "width": 8, "state": 2}
-    monkeypatch.setattr(demo_module, "SETTINGS", settings | {"train": train, "model": model})
+    sizes = ("train.epochs=1", "model.length=8", "model.width=8", "model.state=2")
+    settings = [part for text in sizes for part in ("--set", text)]
     for _ in "ab":  # a finished demo is replaced
-        assert cli.main(["demo", "--out", str(tmp_path / "demo")]) == 0
+        assert cli.main(["demo", "--out", str(tmp_path / "demo"), *settings]) == 0
         printed = capsys.readouterr()
         rows = ("popularity", "Markov chain", "EchoMamba4Rec", "best possible")
         places = [printed.out.index(f"│ {row}") for row in rows]

@@ -33,9 +33,9 @@ def test_every_way_to_have_no_gpu_has_its_sentence(cupy, monkeypatch):
         return arange
 
     cupy.arange = failing('Failure finding "libnvrtc.so.13": No such file\nsecond line')
-    said = "CuPy finds no NVRTC, its compiler; pip install 'minimamba[gpu-cuda13]' (or gpu-cuda12) "
     assert gpu.unavailable() == (
-        f'{said}brings it (Failure finding "libnvrtc.so.13": No such file)'
+        "CuPy finds no NVRTC, its compiler; pip install 'minimamba-reference[gpu-cuda13]' (or "
+        'gpu-cuda12) brings it (Failure finding "libnvrtc.so.13": No such file)'
     )
     cupy.arange = failing("an illegal instruction\nsecond line")
     assert gpu.unavailable() == "CuPy cannot run a kernel: an illegal instruction"

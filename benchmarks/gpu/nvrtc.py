@@ -30,7 +30,7 @@ def missing():
     """Return None where NVRTC is installed, else one sentence."""
     if library_path():
         return None
-    return "NVRTC is not installed: pip install 'minimamba[test]' (nvidia-cuda-nvrtc)"
+    return "NVRTC is not installed: pip install 'minimamba-reference[test]' (nvidia-cuda-nvrtc)"
 
 
 @functools.cache

@@ -28,7 +28,7 @@ def config_of(args):
 
 def demo(args):
     """Train on the built-in log and compare with the best possible score."""
-    built_in_demo.demo(args.out, args.seed)
+    built_in_demo.demo(args.out, args.seed, args.set)
 
 
 def train(args):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minimamba.recsys import plots, run, serve
 from minimamba.recsys.baselines import best_possible
-from minimamba.recsys.config import config_from
+from minimamba.recsys.config import config_from, with_settings
 from minimamba.recsys.data.dataset import BUILT_IN, open_dataset
 from minimamba.recsys.data.synthetic import Process
 from minimamba.recsys.progress import follow
@@ -18,12 +18,12 @@ SETTINGS = {
 FILES = ("manifest.json", "last.safetensors", "best.safetensors", "metrics.jsonl", "result.json")
 
 
-def demo(folder, seed=1):
+def demo(folder, seed=1, settings=()):
     """Train EchoMamba4Rec on the built-in log, and print and draw how it did.
 
     A finished demo in the folder is replaced, an interrupted one is continued.
     """
-    config = config_from(SETTINGS | {"train": SETTINGS["train"] | {"seed": seed}})
+    config = with_settings(config_from(SETTINGS), [f"train.seed={seed}", *settings])
     data = open_dataset(f"{BUILT_IN}{seed}", config.data)
     clear(folder)
     show("A log with hidden interests, a daily rhythm, repeats and noise; see synthetic.py.")

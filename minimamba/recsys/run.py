@@ -8,12 +8,11 @@ import os
 import platform
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-from minimamba import gpu
+from minimamba import __version__, gpu
 from minimamba.errors import InputError
 from minimamba.files import load_tree
 from minimamba.recsys import checkpoint
@@ -27,13 +26,9 @@ from minimamba.trees import tree_map
 
 def versions():
     """Return what a run depended on."""
-    try:
-        mine = metadata.version("minimamba")
-    except metadata.PackageNotFoundError:
-        mine = "not installed"
     threads = {k: v for k, v in os.environ.items() if k.endswith("_NUM_THREADS")}
     return {
-        "minimamba": mine,
+        "minimamba-reference": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
