@@ -86,12 +86,8 @@ from minimamba.ops.schedules import (
     work_and_depth,
 )
 from minimamba.ops.selective.last import selective_scan_last, selective_scan_last_backward
-from minimamba.ops.selective.scan import (
-    selective_scan,
-    selective_scan_backward,
-    selective_scan_naive,
-    selective_scan_step,
-)
+from minimamba.ops.selective.naive import selective_scan_naive, selective_scan_step
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from minimamba.ops.spectral import (
     FilterParams,
     causal_filter,

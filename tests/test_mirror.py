@@ -38,7 +38,8 @@ NO_OPS = {
     "ops.spectral.way": "chooses one of them",
     "ops.phi.phi1": "a function of discretize, whose slope stands beside it",
     "ops.phi.phi1_slope": "the slope of phi1",
-    "ops.selective.naive.selective_scan_naive": "the definition that selective_scan is held to",
+    "ops.selective.naive.check_inputs": "says what is wrong with an argument",
+    "ops.selective.naive.check_cotangents": "says what is wrong with an argument",
     "blocks.mamba.split_selected": "a view",
     "blocks.mamba.zero_state": "makes zeros",
     "blocks.sequence.flip_valid": "a permutation, its own adjoint",
@@ -50,7 +51,7 @@ NO_OPS = {
     "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
 }
 # Modules that are tested through the op they are the inside of.
-INSIDE = {"ops.selective.blocks", "ops.selective.plan", "ops.selective.naive"}
+INSIDE = {"ops.selective.blocks", "ops.selective.plan"}
 # Ops that the tutorials of their equations do not import.
 NO_LESSON = {
     "mamba_last": "mamba at one row; tutorial 07 derives its closed form",

@@ -21,11 +21,8 @@ from benchmarks.common import (
 )
 from benchmarks.cpu import native
 from benchmarks.cpu.peers import left_out, peers
-from minimamba.ops.selective.scan import (
-    selective_scan,
-    selective_scan_backward,
-    selective_scan_naive,
-)
+from minimamba.ops.selective.naive import selective_scan_naive
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 
 SHAPES = [(1, 1024, 64, 16), (8, 200, 128, 32), (64, 50, 128, 32), (2, 4096, 256, 16)]
 OURS, REFERENCE = "minimamba", "C fast-math"

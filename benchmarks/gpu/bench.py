@@ -18,11 +18,8 @@ from minimamba.dispatch import using
 from minimamba.kernels import scan, selective
 from minimamba.kernels.bfloat16 import to_bfloat16
 from minimamba.ops.recurrence import blelloch, hillis_steele, sequential
-from minimamba.ops.selective.scan import (
-    SelectiveScanInputs,
-    selective_scan,
-    selective_scan_backward,
-)
+from minimamba.ops.selective.naive import SelectiveScanInputs
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 
 SHAPES = (  # b, l, e, n
     (8, 2048, 2048, 16),

@@ -189,7 +189,7 @@ def rows(name, shape, memory):
 
     from benchmarks.gpu.bench import Row
     from minimamba.kernels import selective
-    from minimamba.ops.selective.scan import SelectiveScanInputs
+    from minimamba.ops.selective.naive import SelectiveScanInputs
 
     arrays = host_problem(shape)
     peer = PEERS[name](arrays, memory=memory)

@@ -11,11 +11,8 @@ from minimamba.ops.conv import (
 )
 from minimamba.ops.elementwise import silu, silu_backward
 from minimamba.ops.linear import LinearParams, linear, linear_backward
-from minimamba.ops.selective.scan import (
-    selective_scan,
-    selective_scan_backward,
-    selective_scan_step,
-)
+from minimamba.ops.selective.naive import selective_scan_step
+from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 
 
 class MambaParams(NamedTuple):

@@ -17,8 +17,7 @@ from minimamba.kernels.bfloat16 import as_bits, as_given, check_types, from_bflo
 from minimamba.kernels.compile import as_pointer, load, loader
 from minimamba.ops._checks import check_shapes
 from minimamba.ops.elementwise import silu, silu_backward
-from minimamba.ops.selective.blocks import SelectiveScanInputs
-from minimamba.ops.selective.scan import AXES, SelectiveScanGrads
+from minimamba.ops.selective.naive import AXES, SelectiveScanGrads, SelectiveScanInputs
 
 CHECKPOINT = 8  # steps between the states that are kept
 MOST_STATES = 64  # more need more registers than there are

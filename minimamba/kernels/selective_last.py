@@ -10,8 +10,8 @@ from minimamba.arrays import Array, array_namespace
 from minimamba.kernels import selective
 from minimamba.ops._positions import until
 from minimamba.ops.elementwise import SiluCache, silu, silu_backward, softplus, softplus_backward
-from minimamba.ops.selective.blocks import SelectiveScanInputs
 from minimamba.ops.selective.last import SelectiveLastGrads
+from minimamba.ops.selective.naive import SelectiveScanInputs
 
 
 class KernelLastCache(NamedTuple):

@@ -7,7 +7,7 @@ from minimamba.arrays import to_host
 from minimamba.dispatch import using
 from minimamba.kernels import selective
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
-from minimamba.ops.selective.scan import SelectiveScanGrads
+from minimamba.ops.selective.naive import SelectiveScanGrads
 from tests.kernels.emulator import ORDERS, RANDOM
 from tests.kernels.problems import (
     BFLOAT16,

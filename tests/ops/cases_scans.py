@@ -48,6 +48,7 @@ from minimamba.ops.recurrence import (
     recurrence_backward,
     sequential,
 )
+from minimamba.ops.selective.naive import selective_scan_naive, selective_scan_naive_backward
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests.cases import Case, normal
 
@@ -72,21 +73,32 @@ def draw_selective(rng, s):
     return u, delta, A, B, C, normal(rng, s.e), z, normal(rng, s.e), h0
 
 
-def gated(u, delta, A, B, C, D, z, delta_bias, h0):
-    return selective_scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus=True, h0=h0)
+def selective(name, scan, backward):
+    """Return the cases of a selective scan, with every option and with none."""
+
+    def gated(u, delta, A, B, C, D, z, delta_bias, h0):
+        return scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus=True, h0=h0)
+
+    def bare(u, delta, A, B, C):
+        y, _, cache = scan(u, delta, A, B, C)
+        return y, cache
+
+    def bare_backward(dy, cache):
+        return backward(dy, None, cache)[:5]
+
+    def draw_bare(rng, s):
+        return draw_selective(rng, s)[:5]
+
+    return [
+        Case(name, gated, backward, draw_selective, (0, 1, 3, 4, 6, 8)),
+        Case(f"{name}-bare", bare, bare_backward, draw_bare, (0, 1, 3, 4)),
+    ]
 
 
-def draw_bare(rng, s):
-    return draw_selective(rng, s)[:5]
-
-
-def bare(u, delta, A, B, C):
-    y, _, cache = selective_scan(u, delta, A, B, C)
-    return y, cache
-
-
-def bare_backward(dy, cache):
-    return selective_scan_backward(dy, None, cache)[:5]
+def naive(schedule):
+    """Return the definition of the selective scan in one schedule, forward and backward."""
+    forward = partial(selective_scan_naive, schedule=schedule)
+    return forward, partial(selective_scan_naive_backward, schedule=schedule)
 
 
 def draw_discrete(rng, s):
@@ -153,8 +165,11 @@ CASES = [
     scheduled("recurrence-hillis_steele", hillis_steele),
     scheduled("recurrence-blelloch", blelloch),
     scheduled("recurrence-chunked", chunked(3)),
-    Case("selective_scan", gated, selective_scan_backward, draw_selective, (0, 1, 3, 4, 6, 8)),
-    Case("selective_scan-bare", bare, bare_backward, draw_bare, (0, 1, 3, 4)),
+    *selective("selective_scan", selective_scan, selective_scan_backward),
+    *selective("selective_scan_naive", *naive(sequential)),
+    *selective("selective_scan_naive-hillis_steele", *naive(hillis_steele)),
+    *selective("selective_scan_naive-blelloch", *naive(blelloch)),
+    *selective("selective_scan_naive-chunked", *naive(chunked(3))),
     *[Case(f.__name__, f, g, draw_discrete, (0, 2)) for f, g in DISCRETE],
     *[Case(f"{f.__name__}-constant", f, g, draw_constant) for f, g in DISCRETE],
     Case("matrix_exp", lambda X: (matrix_exp(X), X), matrix_exp_backward, draw_square),

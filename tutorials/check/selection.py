@@ -6,7 +6,7 @@ from check.selection_gradients import draw_inputs, gate, step_gradient, write_gr
 
 from minimamba.ops.discretize import euler, mamba, zoh
 from minimamba.ops.selective.last import selective_scan_last
-from minimamba.ops.selective.scan import selective_scan_step
+from minimamba.ops.selective.naive import selective_scan_step
 
 __all__ = ["discrete", "gate", "last_output", "scan_step", "step_gradient", "write_gradient"]
 

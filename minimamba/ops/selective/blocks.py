@@ -9,24 +9,8 @@ from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
 from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
+from minimamba.ops.selective.naive import SelectiveScanInputs
 from minimamba.ops.selective.plan import fit, pieces
-
-
-class SelectiveScanInputs(NamedTuple):
-    """The inputs of a selective scan, or of one piece of it; absent options are None.
-
-    In a piece, time comes before the batch rows, (l, b, ...), and A is (n, e).
-    """
-
-    u: Array  # (b, l, e)
-    delta: Array  # (b, l, e)
-    A: Array  # (e, n)
-    B: Array  # (b, l, n)
-    C: Array  # (b, l, n)
-    D: Array | None  # (e,)
-    z: Array | None  # (b, l, e)
-    delta_bias: Array | None  # (e,)
-    delta_softplus: bool
 
 
 class Signals(NamedTuple):

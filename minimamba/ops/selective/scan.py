@@ -15,48 +15,16 @@ from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
 from minimamba.dispatch import dispatch
-from minimamba.ops._checks import check_floating, check_shapes, overflow_is_inf
+from minimamba.ops._checks import overflow_is_inf
 from minimamba.ops.selective import blocks
 from minimamba.ops.selective import plan as plans
-from minimamba.ops.selective.blocks import SelectiveScanInputs
 from minimamba.ops.selective.memory import short_buffers
-from minimamba.ops.selective.naive import selective_scan_naive, selective_scan_step
-
-__all__ = [
-    "SelectiveScanCache",
-    "SelectiveScanGrads",
-    "SelectiveScanInputs",
-    "selective_scan",
-    "selective_scan_backward",
-    "selective_scan_naive",
-    "selective_scan_step",
-]
-
-AXES = {
-    "u": "ble",
-    "delta": "ble",
-    "A": "en",
-    "B": "bln",
-    "C": "bln",
-    "D": "e",
-    "z": "ble",
-    "delta_bias": "e",
-    "h0": "ben",
-}
-
-
-class SelectiveScanGrads(NamedTuple):
-    """Gradients of the inputs of `selective_scan`; None where the input was None."""
-
-    u: Array  # (b, l, e)
-    delta: Array  # (b, l, e)
-    A: Array  # (e, n)
-    B: Array  # (b, l, n)
-    C: Array  # (b, l, n)
-    D: Array | None  # (e,)
-    z: Array | None  # (b, l, e)
-    delta_bias: Array | None  # (e,)
-    h0: Array | None  # (b, e, n)
+from minimamba.ops.selective.naive import (
+    SelectiveScanGrads,
+    SelectiveScanInputs,
+    check_cotangents,
+    check_inputs,
+)
 
 
 class SelectiveScanCache(NamedTuple):
@@ -115,8 +83,7 @@ def selective_scan(
     array([1.  , 1.5 , 1.75])
     """
     x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
-    check_floating(x._asdict() | dict(delta_softplus=None, h0=h0), kinds="fc")
-    check_shapes(x._asdict() | dict(h0=h0), AXES, sources=("u", "A"))
+    check_inputs(x, h0)
     kernel = dispatch("selective_scan", u) if A.size else None  # none is built for no states
     if kernel is not None:
         return kernel(x, h0)
@@ -165,9 +132,7 @@ def selective_scan_backward(dy, dh_last, cache):
     array([1.75, 1.5 , 1.  ])
     """
     x = cache.inputs
-    check_floating(dict(u=x.u, dy=dy, dh_last=dh_last))
-    given = dict(u=x.u, A=x.A, dy=dy, dh_last=dh_last)
-    check_shapes(given, dict(u="ble", A="en", dy="ble", dh_last="ben"), sources=("u", "A"))
+    check_cotangents(dy, dh_last, x)
     kernel = dispatch("selective_scan_backward", cache)
     if kernel is not None:
         return kernel(dy, dh_last, cache)
