@@ -10,7 +10,7 @@ import pytest
 
 from minimamba.dispatch import KERNELS, dispatch, settings, using
 from minimamba.kernels.selective import KernelCache
-from tests.kernels.emulator import Emulator
+from tests.emulator import Emulator
 
 
 def test_numpy_arrays_never_take_a_kernel():

@@ -1,7 +1,7 @@
 // common.cu -- what every kernel of this folder shares: the type in memory, and four functions.
 //
-// There is no #include anywhere in this folder: NVRTC then needs no header path, and the CPU
-// emulator of tests/kernels can compile the very same text.  compile.py joins the files it needs.
+// There is no #include anywhere in this folder: NVRTC then needs no header path, and the
+// emulator in tests/emulator can compile the very same text.  compile.py joins the files it needs.
 // Compiled with --ftz=true, exp2f is one instruction.
 
 #define LOG2E 1.4426950408889634f

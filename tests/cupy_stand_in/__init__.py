@@ -2,7 +2,7 @@
 
 It is strict where CuPy is: host and device arrays do not mix, nothing is converted by itself, and a
 function or keyword that CuPy 14 does not have is not here either (`names`). Kernels run in the
-emulator of tests/kernels. `device` counts waits and launches, and lets an allocation fail.
+emulator, tests/emulator. `device` counts waits and launches, and lets an allocation fail.
 
 Not modelled: rounding, speed, streams, several devices, the order of sums and atomics; indices out
 of range, which CuPy wraps around silently, are an IndexError. Types follow NumPy 2, as CuPy 14 says
@@ -24,7 +24,7 @@ from tests.cupy_stand_in.array import (
     to_device,
     to_host,
 )
-from tests.kernels.emulator import Emulator
+from tests.emulator import Emulator
 
 __all__ = ["CUDARuntimeError", "OutOfMemoryError", "cupy", "cupyx", "device", "install"]
 cupyx = ModuleType("cupyx")

@@ -8,8 +8,9 @@ from importlib import import_module
 
 import pytest
 
+from tests import emulator
 from tests.cupy_stand_in.array import device
-from tests.kernels import emulator, gpu_stand_in
+from tests.kernels import gpu_stand_in
 from tests.kernels.machine import Emulated, Gpu
 
 

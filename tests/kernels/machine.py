@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from minimamba.dispatch import using
-from tests.kernels.emulator import ASCENDING, Emulator
+from tests.emulator import ASCENDING, Emulator
 from tests.kernels.problems import each
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.gpu import nvrtc
 from minimamba.kernels import scan, selective
 from minimamba.kernels.compile import source
-from tests.kernels.emulator import cache_folder
+from tests.emulator import cache_folder
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 FLAGS = ("--ftz=true",)  # compile.FLAGS without the language standard, which nvrtc.py sets

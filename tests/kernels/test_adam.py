@@ -6,7 +6,7 @@ import pytest
 from minimamba.dispatch import using
 from minimamba.ops.adam import AdamState, adam_init, adam_update, adamw_update
 from minimamba.trees import tree_leaves, tree_map
-from tests.kernels.emulator import ORDERS, Emulator
+from tests.emulator import ORDERS, Emulator
 from tests.kernels.nvrtc_cache import ARCHITECTURES, compiled
 from tests.kernels.problems import FORWARD, check
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minimamba.kernels.compile import source
-from tests.kernels.emulator import Emulator
+from tests.emulator import Emulator
 
 CODE = """
 extern "C" __global__ void softplus(float *x) { x[blockIdx.x] = softplus_of(x[blockIdx.x]); }

@@ -13,7 +13,7 @@ from minimamba.ops.conv import (
     causal_conv1d_backward,
     causal_conv1d_step,
 )
-from tests.kernels.emulator import ORDERS, Emulator
+from tests.emulator import ORDERS, Emulator
 from tests.kernels.problems import BFLOAT16, check, double
 
 TOLERANCE = 1e-6  # sums of a few terms

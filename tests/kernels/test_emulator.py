@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.kernels.emulator import ORDERS, RANDOM, Emulator, LaunchError
+from tests.emulator import ORDERS, RANDOM, Emulator, LaunchError
 
 CODE = (Path(__file__).parent / "small.cu").read_text()
 

@@ -13,7 +13,7 @@ import pytest
 from minimamba.dispatch import using
 from minimamba.kernels import compile, conv, scan, selective
 from minimamba.ops.conv import ConvParams
-from tests.kernels.emulator import DESCENDING, ORDERS, RANDOM, Emulator, LaunchError
+from tests.emulator import DESCENDING, ORDERS, RANDOM, Emulator, LaunchError
 from tests.kernels.problems import check_selective, selective_answer, selective_problem
 
 FOLDER = Path(conv.__file__).parent

@@ -9,7 +9,7 @@ from minimamba.arrays import to_host
 from minimamba.dispatch import using
 from minimamba.kernels import scan
 from minimamba.ops import recurrence as ops
-from tests.kernels.emulator import ORDERS, Emulator
+from tests.emulator import ORDERS, Emulator
 from tests.kernels.problems import relative
 
 LADDER = {

@@ -8,7 +8,7 @@ from minimamba.dispatch import using
 from minimamba.kernels import selective
 from minimamba.kernels.bfloat16 import from_bfloat16, to_bfloat16
 from minimamba.ops.selective.naive import SelectiveScanGrads
-from tests.kernels.emulator import ORDERS, RANDOM
+from tests.emulator import ORDERS, RANDOM
 from tests.kernels.problems import (
     BFLOAT16,
     FORWARD,
