@@ -13,7 +13,7 @@ from minimamba.oracle.cases.shrink import shrink
 from minimamba.oracle.cases.sizes import KINDS
 from minimamba.oracle.failures import failures
 from minimamba.oracle.job import Job
-from minimamba.oracle.relations.general import CHECKS
+from minimamba.oracle.relations.table import RELATIONS
 from minimamba.oracle.report import Failure, Repeat, Report, Row, words
 from minimamba.oracle.target.call import DidNotReturn, DidNotRun, Target
 from minimamba.oracle.target.discover import capabilities_of, discover
@@ -163,11 +163,11 @@ class _Trial:
     def _explain(self, key, case, sentence, seconds):
         """Shrink a failing case and put it into the report."""
         kind, output = key
-        names = [kind] if kind in CHECKS else []
+        names = [kind] if kind in RELATIONS else []
         small = (
             shrink(case, lambda c: key in self._again(c, names)[0], seconds) if seconds else case
         )
-        found, judged = self._again(small, CHECKS)
+        found, judged = self._again(small, RELATIONS)
         text = code(self.target, small, output, judged) if seconds else ""
         failure = Failure(kind, output, self.dtype, found.get(key, sentence), axes(small), text)
         failure.seed, failure.drawn = case.seed, f"{sentence} ({words(axes(case))})"

@@ -4,10 +4,10 @@ import numpy as np
 
 from minimamba.oracle.bound import tolerance as bound
 from minimamba.oracle.bound.judge import Judge
-from minimamba.oracle.relations.general import CHECKS, run_all
+from minimamba.oracle.relations.table import RELATIONS, broken
 
 
-def failures(target, case, profile, names=tuple(CHECKS)):
+def failures(target, case, profile, names=tuple(RELATIONS)):
     """Return {(kind, output): sentence} of one case, and the findings behind it.
 
     `profile` is the arithmetic that passes, `names` the relations that are tried.
@@ -30,8 +30,8 @@ def failures(target, case, profile, names=tuple(CHECKS)):
             found["contract", k] = f"{k} was not returned by backward"
     if shaped and names:
         rng = np.random.default_rng([7, *case.seed])
-        broken = run_all(target, case, judge, result, rng, names)
-        found |= {(name, ""): sentence for name, sentence in broken.items()}
+        relations = broken(target, case, judge, result, rng, names)
+        found |= {(name, ""): sentence for name, sentence in relations.items()}
     return found, judged
 
 

@@ -12,7 +12,7 @@ from minimamba.oracle.job import Job
 
 from . import examples
 from .mutants.kill import RIGHT, lm_weights
-from .test_echo import scores, scores_backward
+from .truth.test_echo import scores, scores_backward
 
 JOB = {"op": "mamba_lm", "layout": "bdl", "framework": "numpy", "cases": 3, "budget": 5.0}
 

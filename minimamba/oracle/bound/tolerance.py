@@ -8,7 +8,7 @@ The order lemma behind `Tracking.scan`: combine (a, b) and (a', b') to (a'a, a'b
 association. Then term s of h_t meets exactly t-s rounded products and at most (t-s)+q rounded
 additions, where q counts the combines in which the partial sum that holds b_s is the later
 operand: 1 for the left fold, at most ceil(log2 l)+1 for the trees, one more for each carry.
-`tests/oracle/test_order.py` counts the roundings symbolically. So one bound, with
+`tests/oracle/bound/test_order.py` counts the roundings symbolically. So one bound, with
 q = ceil(log2 l)+2, holds for every usual order of the scan, Eq. (3.7) and (4.8).
 """
 

@@ -1,12 +1,10 @@
-"""Checks of the selective scan alone; `checks.py` says how a check is called."""
+"""The relations of the selective scan alone."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from minimamba.oracle.contract.case import quantize
-from minimamba.oracle.relations import model as checks_model
-from minimamba.oracle.relations.related import apart, longer, timed
+from minimamba.oracle.relations.related import apart, complaint, longer, timed
 
 
 def zero_delta(target, case, judge, result, rng):
@@ -43,49 +41,14 @@ def time_shift(target, case, judge, result, rng):
     shifted = replace(case.with_inputs(**late), cotangents={})
     got = target.call(shifted, gradients=False).outputs["out"][:, k:]
     gap = apart(judge, "out", got, result.outputs["out"], result, longer(judge, l, k))
-    return (
-        f"{k} silent steps before the sequence change it, {gap:.3g} tolerances" if gap > 1 else None
-    )
-
-
-def padding(target, case, judge, result, rng):
-    """Steps of delta = 0 after the sequence leave its outputs and its last state alone."""
-    if case.contract.mapping:
-        return checks_model.padding(target, case, judge, result, rng)
-    if case.op != "selective_scan" or "seq_idx" in case.inputs:
-        return None
-    l, k, tail = case.sizes()["l"], int(rng.integers(1, 9)), {}
-    bias = case.inputs.get("delta_bias", np.zeros(1))
-    if l == 0 or (not case.flags and np.any(quantize(bias, case.dtype) != bias)):
-        return None  # in 16 bits delta cannot always undo a bias of 32
-    for key in timed(case):
-        x = case.inputs[key]
-        end = np.repeat(x[:, -1:], k, axis=1)
-        if key == "delta":
-            end = np.full_like(end, -1e4) if case.flags else 0 * end - bias
-        tail[key] = np.concatenate([x, end], axis=1)
-    got = target.call(replace(case.with_inputs(**tail), cotangents={}), gradients=False)
-    doubt = longer(judge, l, k)
-    gap = apart(judge, "out", got.outputs["out"][:, :l], result.outputs["out"], result, doubt)
-    if gap > 1:
-        return f"{k} steps of delta = 0 after the sequence change out, {gap:.3g} tolerances"
-    if "last_state" in result.outputs:
-        two = judge.tolerance()["last_state"]
-        states = got.outputs["last_state"], result.outputs["last_state"]
-        gap = apart(judge, "last_state", *states, result, two)
-        return (
-            f"{k} steps of delta = 0 change last_state, {gap:.3g} tolerances" if gap > 1 else None
-        )
-    return None
+    return complaint(f"{k} silent steps before the sequence change it", gap)
 
 
 def duality(target, case, judge, result, rng):
     """du(S; dy) is delta times a forward scan of the reversed cotangent with B and C swapped."""
-    if (
-        case.op != "selective_scan"
-        or "du" not in result.grads
-        or case.dtype not in ("float32", "float64")
-    ):
+    if case.op != "selective_scan" or "du" not in result.grads:
+        return None
+    if case.dtype not in ("float32", "float64"):
         return None
     plain = {k: case.inputs[k] for k in ("u", "delta", "A", "B", "C")}
     if any(np.iscomplexobj(x) for x in plain.values()) or len(case.sizes()) == 0:
@@ -105,9 +68,7 @@ def duality(target, case, judge, result, rng):
     pulled = delta * got.outputs["out"][:, ::-1]
     room = judge.tolerance()["du"] + 2 * delta * other.tolerance()["out"][:, ::-1]
     gap = float(np.max(np.abs(pulled - result.grads["du"]) / room, initial=0.0))
-    return (
-        f"du is not the reversed scan of its cotangent, {gap:.3g} tolerances" if gap > 1 else None
-    )
+    return complaint("du is not the reversed scan of its cotangent", gap)
 
 
 def extremes(target, case, judge, result, rng):

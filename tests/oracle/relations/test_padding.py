@@ -5,7 +5,7 @@ import pytest
 
 from minimamba import oracle
 
-from .mutants.kill import RIGHT
+from ..mutants.kill import RIGHT
 
 
 def kept(input_ids, p, state, keep):
@@ -23,7 +23,7 @@ def leaves_out(input_ids, p, state=None, attention_mask=None):
     )
 
 
-def deaf(input_ids, p, state=None, attention_mask=None):
+def mask_is_ignored(input_ids, p, state=None, attention_mask=None):
     return leaves_out(input_ids, p, state)
 
 
@@ -43,7 +43,7 @@ def test_a_model_that_leaves_masked_tokens_out_is_right():
 
 @pytest.mark.parametrize(
     "fn, said",
-    [(deaf, "masked steps on the left"), (only_on_the_left, "get into the state")],
+    [(mask_is_ignored, "masked steps on the left"), (only_on_the_left, "get into the state")],
 )
 def test_a_model_that_lets_them_in_is_wrong(fn, said):
     report = judge(fn)

@@ -8,9 +8,9 @@ from minimamba.oracle.truth import arithmetic
 from minimamba.oracle.truth import scan as truth
 from minimamba.oracle.truth.arithmetic import Multi, Plain, best
 
-from . import examples
-from .mutants import base
-from .mutants.kill import RIGHT, lm_weights, weights
+from .. import examples
+from ..mutants import base
+from ..mutants.kill import RIGHT, lm_weights, weights
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.failures import failures
 from minimamba.oracle.truth import scan as truth
 
-from .mutants.kill import RIGHT, mutate, target_of
+from ..mutants.kill import RIGHT, mutate, target_of
 
 ORDERS = {}
 

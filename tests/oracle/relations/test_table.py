@@ -1,4 +1,4 @@
-"""Every check earns its keep: a mistake, and a case of it, that no other check sees."""
+"""Every relation earns its keep: a mistake, and a case of it, that no other relation sees."""
 
 import types
 
@@ -8,18 +8,18 @@ import pytest
 from minimamba.oracle.bound.judge import accepted
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.failures import failures
-from minimamba.oracle.relations.general import CHECKS
+from minimamba.oracle.relations.table import RELATIONS
 
-from .mutants import base
-from .mutants.kill import OPTIONS, target_of
+from ..mutants import base
+from ..mutants.kill import OPTIONS, target_of
 
 RIGHT = base.selective_scan
 MISTAKES = {}
 
 
-def mistake(check):
+def mistake(relation):
     def put(fn):
-        MISTAKES[check] = fn
+        MISTAKES[relation] = fn
         return fn
 
     return put
@@ -92,11 +92,11 @@ def steps_are_capped(u, delta, *rest, **more):
     return RIGHT(u, np.minimum(delta, 99), *rest, **more)
 
 
-def module(check):
+def module(relation):
     """Return a module like `base`, its scan made with one mistake."""
     return types.SimpleNamespace(
         **{k: v for k, v in vars(base).items() if k.startswith("selective_scan_")},
-        selective_scan=_named(MISTAKES[check]),
+        selective_scan=_named(MISTAKES[relation]),
     )
 
 
@@ -111,17 +111,17 @@ def _named(fn):
     return scan
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("relation", RELATIONS)
 @pytest.mark.filterwarnings("ignore")
-def test_a_mistake_that_only_this_check_sees(check):
-    target = target_of(module(check), "selective_scan")
+def test_a_mistake_that_only_this_relation_sees(relation):
+    target = target_of(module(relation), "selective_scan")
     can = {*OPTIONS["selective_scan"].split(), "gradients", "state_gradient"}
-    can = {"gradients"} if check == "duality" else can  # which is of the bare scan only
+    can = {"gradients"} if relation == "duality" else can  # which is of the bare scan only
     seen = []
     for i in range(100):
         case = draw("selective_scan", (11, i), "float32", can)
         found, _ = failures(target, case, accepted("float32"))
         seen.append({name for name, _ in found})
-        if seen[-1] == {check}:
+        if seen[-1] == {relation}:
             return
     raise AssertionError([s for s in seen if s])
