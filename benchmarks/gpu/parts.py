@@ -23,6 +23,8 @@ SIDE_BY_SIDE, ONE_LONG = (64, 512, 256), (1, 1 << 22, 1)  # of the plain recurre
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "default")
 PYTEST += ("-p", "no:cacheprovider", "-o", "addopts=")
 KERNELS = ("tests/kernels", "--device", "gpu")
+WORKERS = min(4, os.cpu_count() or 1)
+EPOCH = ("train.epochs=1", "train.batch=2048")
 LAWS = ("tests/test_laws.py", "-k", "cupy_gives")
 SMALL = (  # what the sanitizers look at: every kernel, at sizes they get through
     "ampere or segments or one_position or (conv and every_number)"
@@ -133,7 +135,7 @@ def tests(name, arguments, page):
         raise NotRun(f"{' and '.join(lacking)} not installed")
     command = [*PYTEST, *arguments, "-rs"]
     if importlib.util.find_spec("xdist"):
-        command += ["-n", str(min(4, os.cpu_count() or 1))]
+        command += ["-n", str(WORKERS)]
     code, said = finish(command, page.left())
     (page.folder / f"gpu_{name}.txt").write_text(said)
     words = said.strip().splitlines()
@@ -184,9 +186,9 @@ def epoch(page):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "minimamba", "train", "--data", f"{BUILT_IN}1"]
-        command += ["--set", "train.epochs=1", "--set", "train.batch=2048", "-q"]
+        command += [part for setting in EPOCH for part in ("--set", setting)]
         began = time.monotonic()
-        code, said = finish([*command, "--device", "gpu", "--out", str(out)], page.left())
+        code, said = finish([*command, "-q", "--device", "gpu", "--out", str(out)], page.left())
         page.put("seconds", round(time.monotonic() - began, 1))
         if code is None:
             page.left_out.append("the epoch was stopped when its time was up")
@@ -198,12 +200,12 @@ def epoch(page):
 
 PARTS = {
     "device": (device, 40),  # the part, and the seconds it may take
-    "kernels": (partial(tests, "kernels", KERNELS), 100),
+    "kernels": (lambda page: tests("kernels", KERNELS, page), 100),
     "times": (times, 90),
     "scans": (scans, 25),
     "windows": (windows, 25),
     "epoch": (epoch, 90),
-    "laws": (partial(tests, "laws", LAWS), 90),
+    "laws": (lambda page: tests("laws", LAWS, page), 90),
     "sanitizer": (sanitizer, 100),
     **{name: (partial(peer, name), 40) for name in gpu_peers.NAMES},
 }

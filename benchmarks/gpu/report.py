@@ -26,13 +26,12 @@ def rows_of(report, *parts):
     return found
 
 
-def table(report):
-    """Return the lines of the table: every row, its share of the floor, its time over ours.
+def table(rows):
+    """Return the lines of a table: every row, its share of the floor, its time over ours.
 
     `ours` is a peer's time over that of our kernel at the same shape and memory, both as a caller
     sees them, launches included.
     """
-    rows = rows_of(report, "times", "mamba_ssm", "torch", "jax", "scans")
     fused = [row for row in rows if row["what"] in ("forward", "backward")]
     lines = [HEAD, *(line(row, fused) for row in rows)]
     widths = [max(len(cells[i]) for cells in lines) for i in range(len(HEAD))]

@@ -1,13 +1,20 @@
 """What only the GPU benchmarks ask of CuPy: events, random numbers, attributes of the device."""
 
+import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+from pytest import MonkeyPatch
 
+from benchmarks.gpu import bench, parts, windows
+from minimamba.kernels import scan
 from tests import cupy_stand_in
 from tests.cupy_stand_in.array import device, to_host
 
+EPOCH = ("train.epochs=1", "train.batch=2048", "train.dtype=float64")  # array code is faster here
+SHAPES = ((2, 17, 33, 3), (1, 9, 32, 16))
 ATTRIBUTES = {"cudaDevAttrClockRate": 1000, "cudaDevAttrMultiProcessorCount": 2}  # kHz: a slow one
 
 
@@ -58,3 +65,36 @@ def install(patch):
     known = {"name": b"A stand-in", "totalGlobalMem": 1 << 30}
     patch.setattr(run, "getDeviceProperties", lambda number: known)
     return cupy
+
+
+def shrink(patch):
+    """Give the parts of `make gpu-check` sizes for a CPU."""
+    patch.setattr(bench, "SHAPES", SHAPES)
+    patch.setattr(bench, "PAST_THE_CACHE", 1 << 14)
+    patch.setattr(bench, "COPY_BYTES", 1 << 16)
+    patch.setattr(windows, "WINDOWS", (4, 5))
+    patch.setattr(windows, "BATCHES", ((3, 2),))
+    patch.setattr(windows, "PAST_THE_CACHE", 1 << 10)
+    patch.setattr(parts, "SIDE_BY_SIDE", (2, 70, 3))
+    patch.setattr(parts, "ONE_LONG", (1, 300, 1))
+    patch.setattr(parts, "IN_ARRAYS", SHAPES[1])
+    patch.setattr(parts, "KERNELS", ("tests/kernels/test_conv.py", "--device", "gpu"))
+    patch.setattr(parts, "LAWS", ("tests/test_laws.py", "-k", "cupy_gives and linear"))
+    patch.setattr(parts, "EPOCH", (*EPOCH, "model.length=6", "model.width=4"))
+    patch.setattr(parts, "WORKERS", 0)
+    patch.setattr(scan, "THREADS", 64)
+    short = partial(bench.timed, seconds=0.0)
+    for module in (bench, windows):
+        patch.setattr(module, "timed", lambda d, calls, seconds=0, most=9: short(d, calls))
+
+
+def main(*arguments):
+    """Run one part of `make gpu-check` on the stand-in."""
+    with MonkeyPatch.context() as patch:
+        install(patch)
+        shrink(patch)
+        return parts.main(*arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

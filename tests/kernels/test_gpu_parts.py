@@ -5,22 +5,26 @@ will see.
 """
 
 import json
+import os
 import re
+import sys
 import time
-from functools import partial
+from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as door
 from benchmarks.gpu import bench as gpu_bench
+from benchmarks.gpu import check as gpu_check
 from benchmarks.gpu import page as gpu_page
 from benchmarks.gpu import parts as gpu_parts
+from benchmarks.gpu import peers as gpu_peers
 from benchmarks.gpu import report as gpu_report
-from benchmarks.gpu import windows as gpu_windows
-from minimamba.kernels import scan
 from tests.cupy_stand_in import OutOfMemoryError
 from tests.kernels import gpu_stand_in
 
-SHAPES = ((2, 17, 33, 3), (1, 9, 32, 16))
+SHAPES = gpu_stand_in.SHAPES
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -31,19 +35,8 @@ def stand_in(monkeypatch):
 @pytest.fixture
 def small(stand_in, monkeypatch):
     """The same parts at sizes for a CPU."""
-    monkeypatch.setattr(gpu_bench, "SHAPES", SHAPES)
-    monkeypatch.setattr(gpu_bench, "PAST_THE_CACHE", 1 << 14)
-    monkeypatch.setattr(gpu_bench, "COPY_BYTES", 1 << 16)
-    monkeypatch.setattr(gpu_windows, "WINDOWS", (4, 5))
-    monkeypatch.setattr(gpu_windows, "BATCHES", ((3, 2),))
-    monkeypatch.setattr(gpu_windows, "PAST_THE_CACHE", 1 << 10)
-    monkeypatch.setattr(gpu_parts, "SIDE_BY_SIDE", (2, 70, 3))
-    monkeypatch.setattr(gpu_parts, "ONE_LONG", (1, 300, 1))
-    monkeypatch.setattr(gpu_parts, "IN_ARRAYS", SHAPES[1])
-    monkeypatch.setattr(scan, "THREADS", 64)
-    short = partial(gpu_bench.timed, seconds=0.0)
-    for module in (gpu_bench, gpu_windows):
-        monkeypatch.setattr(module, "timed", lambda d, calls, seconds=0, most=9: short(d, calls))
+    gpu_stand_in.shrink(monkeypatch)
+    return stand_in
 
 
 @pytest.fixture
@@ -155,7 +148,7 @@ def test_the_times_the_ladder_and_the_windows_make_a_report(small, page, tmp_pat
         for what in ("forward", "backward")
     ]
     assert all(0 < r["fastest"] <= r["median"] and r["floor"] > 0 for r in rows)
-    lines = gpu_report.table(report)
+    lines = gpu_report.table(rows + gpu_report.rows_of(report, "scans"))
     assert len(lines) == 1 + len(rows) + len(gpu_report.rows_of(report, "scans"))
     assert len({len(line) for line in lines}) == 1
     assert "kernel blelloch" in "\n".join(lines) and "array sequential" in "\n".join(lines)
@@ -198,6 +191,47 @@ def test_a_peer_is_compared_with_ours_at_its_shape_and_the_goals_are_judged():
 
 def test_without_a_single_time_there_is_a_table_and_no_plot(tmp_path):
     report = {"parts": {"times": {"status": "failed"}}}
-    assert len(gpu_report.table(report)) == 1 and gpu_report.goals(report) == []
+    assert len(gpu_report.table([])) == 1 and gpu_report.goals(report) == []
     gpu_report.draw(report, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+@pytest.mark.parametrize("what", door.ON_A_GPU)
+def test_benchmarks_of_the_cpu_run_on_a_gpu(small, capsys, what):
+    assert door.main([what, "--device", "gpu", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert "A stand-in, sm_90" in printed and "median ms" in printed
+    assert ("kernel grid" in printed) == (what == "scan")
+    assert ("forward, array code" in printed) == (what == "selective")
+    assert ("step, array code" in printed) == (what == "step")
+    assert ("8 to 16: backward as l^" in printed) == (what == "length")
+
+
+def test_without_a_gpu_a_benchmark_says_so_in_one_sentence(stand_in, capsys, monkeypatch):
+    monkeypatch.setattr(stand_in.cuda, "is_available", lambda: False)
+    assert door.main(["scan", "--device", "gpu"]) == 2
+    printed = capsys.readouterr().err
+    assert printed == (
+        "benchmarks: --device gpu: CuPy finds no CUDA device: is an NVIDIA driver installed?\n"
+    )
+
+
+def test_all_of_it_runs_on_the_stand_in(tmp_path, monkeypatch, capfd):
+    """Every part in a process of its own, down to the table; other packages are left to peers."""
+    import_it = "import tests.kernels.gpu_stand_in as s\ns.install(s.MonkeyPatch())\n"
+    (tmp_path / "cupy.py").write_text(import_it)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable) + ":/usr/bin:/bin")
+    monkeypatch.chdir(ROOT)
+    parts = {name: p for name, p in gpu_parts.PARTS.items() if name not in gpu_peers.NAMES}
+    command = (sys.executable, "-m", "tests.kernels.gpu_stand_in")
+    assert gpu_check.check(tmp_path / "out", parts, 200.0, command) == 0
+    report = json.loads((tmp_path / "out" / "gpu_check.json").read_text())["parts"]
+    assert {name: part["status"] for name, part in report.items()} == {
+        name: "not run" if name == "sanitizer" else "ok" for name in parts
+    }
+    assert re.search(r"[1-9]\d* passed", report["kernels"]["results"]["pytest"])
+    assert re.search(r"[1-9]\d* passed", report["laws"]["results"]["pytest"])
+    assert report["epoch"]["results"]["test"]
+    last = capfd.readouterr().out.rstrip().splitlines()
+    assert any(line.startswith("array blelloch") for line in last[-12:])

@@ -1,9 +1,6 @@
 """Training, evaluating and recommending with `--device gpu`, on the stand-in for CuPy."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,7 +21,6 @@ from tests import cupy_stand_in
 from tests.cupy_stand_in import device
 from tests.kernels.problems import FORWARD, GRADIENT, check
 
-from .helpers import ROOT
 from .test_run import TINY, settings, write_log
 
 STATES = "model.state=3"  # as other tests have, so that one build serves
@@ -195,15 +191,3 @@ def test_a_missing_gpu_is_one_sentence_in_every_command(
 def test_info_names_the_gpu(capsys):
     assert cli.main(["info"]) == 0
     assert "gpu        A stand-in, sm_90, 0.2 of 1.0 GiB free" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("what", ["scan", "selective", "step", "length"])
-def test_benchmarks_run_on_a_gpu(tmp_path, capfd, monkeypatch, what):
-    stand_in = "import sys\nfrom tests import cupy_stand_in as s\n"
-    stand_in += "sys.modules['cupy'], sys.modules['cupyx'] = s.cupy, s.cupyx\n"
-    (tmp_path / "cupy.py").write_text(stand_in)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
-    command = [sys.executable, "-m", "benchmarks", what, "--device", "gpu", "--quick"]
-    assert subprocess.run(command, cwd=ROOT).returncode == 0
-    printed = capfd.readouterr().out
-    assert "A stand-in, sm_90" in printed and "ms" in printed and f"{what} " in printed
