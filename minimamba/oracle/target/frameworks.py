@@ -6,7 +6,7 @@ exactly. Gradients come from the framework, or from a `backward` the caller give
 
 import numpy as np
 
-KINDS = {"float32": "complex64", "float64": "complex128"}
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
 MEMORY = {
     "contiguous": "row by row",
     "strided": "the last two axes the other way round, as after a transpose",
@@ -20,21 +20,28 @@ def dtype_name(x):
     return str(x.dtype).rsplit(".", 1)[-1]
 
 
+def kind_of(x, dtype):
+    """Return the dtype in which an exact array travels: complex numbers in pairs of it."""
+    return COMPLEX[dtype] if x.dtype.kind == "c" else dtype
+
+
 class NumPy:
     """NumPy arrays; bfloat16 as `ml_dtypes` has it. Gradients only from an explicit backward."""
 
     name = "numpy"
     differentiates = False
+    xp = np
 
     def array(self, x, dtype, memory="contiguous"):
-        x = np.asarray(x)
+        """Lay the array out where it lives: a copy from the host to a device comes contiguous."""
+        xp, x = self.xp, np.asarray(x)
         if x.dtype.kind in "iub":
-            return x.astype(np.int64)
-        x = x.astype(KINDS[dtype] if x.dtype.kind == "c" else self._dtype(dtype), order="C")
+            return xp.asarray(x.astype(np.int64))
+        x = xp.asarray(x.astype(self._dtype(kind_of(x, dtype)), order="C"))
         if memory == "sliced":
-            return np.concatenate([np.full_like(x, np.nan), x], axis=1)[:, x.shape[1] :]
+            return xp.concatenate([xp.full_like(x, np.nan), x], axis=1)[:, x.shape[1] :]
         turned = memory == "strided"
-        return np.swapaxes(np.swapaxes(x, -1, -2).copy(), -1, -2) if turned else x.copy()
+        return xp.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) if turned else x
 
     def _dtype(self, name):
         if name != "bfloat16":
@@ -44,7 +51,7 @@ class NumPy:
         return np.dtype(ml_dtypes.bfloat16)
 
     def expanded(self, x):
-        return np.broadcast_to(x.ravel()[:1].reshape((1,) * x.ndim), x.shape)
+        return self.xp.broadcast_to(x.ravel()[:1].reshape((1,) * x.ndim), x.shape)
 
     def host(self, x):
         """Return a copy in double precision, or None for what is not an array of numbers."""
@@ -58,32 +65,20 @@ class NumPy:
 
 
 class CuPy(NumPy):
-    """CuPy arrays: made on the host, copied over by DLPack or `asarray`."""
+    """CuPy arrays: made on the host, and laid out on the device."""
 
     name = "cupy"
 
     def __init__(self):
         import cupy
 
-        self.cupy = cupy
-
-    def array(self, x, dtype, memory="contiguous"):
-        """Lay the array out on the device: a copy from the host would come contiguous."""
-        x = self.cupy.asarray(super().array(x, dtype))
-        if memory == "sliced" and x.dtype.kind not in "iub":
-            beside = self.cupy.full_like(x, np.nan)
-            return self.cupy.concatenate([beside, x], axis=1)[:, x.shape[1] :]
-        turned = memory == "strided"
-        return self.cupy.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) if turned else x
-
-    def expanded(self, x):
-        return self.cupy.broadcast_to(x.ravel()[:1].reshape((1,) * x.ndim), x.shape)
+        self.xp = cupy
 
     def host(self, x):
-        return super().host(self.cupy.asnumpy(x))
+        return super().host(self.xp.asnumpy(x))
 
     def is_array(self, x):
-        return isinstance(x, self.cupy.ndarray)
+        return isinstance(x, self.xp.ndarray)
 
 
 class Torch:
@@ -102,8 +97,7 @@ class Torch:
         if x.dtype.kind in "iub":
             return torch.from_dlpack(x.astype(np.int64)).to(self.device)
         wide = x.astype("complex128" if x.dtype.kind == "c" else "float64", order="C")
-        kind = KINDS[dtype] if x.dtype.kind == "c" else dtype
-        t = torch.from_dlpack(wide).to(getattr(torch, kind)).to(self.device)
+        t = torch.from_dlpack(wide).to(getattr(torch, kind_of(x, dtype))).to(self.device)
         if memory == "sliced":
             return torch.cat([torch.full_like(t, np.nan), t], 1)[:, t.shape[1] :]
         turned = memory == "strided"
@@ -153,7 +147,7 @@ class Jax:
             raise RuntimeError("float64 under JAX needs jax.config.update('jax_enable_x64', True)")
         if x.dtype.kind in "iub":
             return self.jax.numpy.asarray(x.astype(np.int32))
-        kind = KINDS[dtype] if x.dtype.kind == "c" else dtype
+        kind = kind_of(x, dtype)
         first = "float32" if dtype == "bfloat16" else kind
         return self.jax.numpy.asarray(x.astype(first)).astype(kind)
 
@@ -172,12 +166,8 @@ class Jax:
     def gradients(self, call, leaves, cotangents):
         """Return `call`'s outputs and the gradients of `leaves`, by name."""
         outputs, pull = self.jax.vjp(call, leaves)
-        zero = self.jax.numpy.zeros_like
-        given = {k: cotangents.get(k) for k in outputs}
-        given = {
-            k: zero(y) if given[k] is None else given[k].conj().astype(y.dtype)
-            for k, y in outputs.items()
-        }
+        given = {k: self.jax.numpy.zeros_like(y) for k, y in outputs.items()}
+        given |= {k: g.conj().astype(given[k].dtype) for k, g in cotangents.items() if k in given}
         return outputs, {k: g.conj() for k, g in pull(given)[0].items()}
 
 
