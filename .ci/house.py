@@ -3,7 +3,8 @@
 Lines of code leave out docstrings, comments, blanks and imports. Tests are counted with the room
 they test. An import counts wherever it stands: at the top, inside a function, or below
 `if TYPE_CHECKING`, since a type that has to be known is a dependency too. What a string names (the
-door to the kernels in dispatch.py, the submodules of the face) is no import. A folder needs what
+door to the kernels in dispatch.py, the submodules of the face) is no import, and `__version__` is
+no name of the face. A folder needs what
 its files need: a circle of folders is one among the files and folders that lie side by side. The
 rooms of tests/ mirror those of the house and count as folders of their own, as those do.
 """
@@ -114,7 +115,7 @@ class House:
         """Yield (path, name, as name) of all that is imported from files of this house."""
         for node in source.nodes:
             if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
+                for alias in (a for a in node.names if not a.name.startswith("__")):
                     inner = self.find(f"{node.module}.{alias.name}")
                     path = inner or self.find(node.module)
                     if path:
