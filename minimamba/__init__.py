@@ -27,12 +27,6 @@ from minimamba.models.echo import (
 from minimamba.models.echo_init import EchoConfig, init_echo
 from minimamba.models.explain import echo_attribution, echo_receptive_field
 from minimamba.ops.conv import ConvParams, causal_conv1d, causal_conv1d_backward, causal_conv1d_step
-from minimamba.ops.convolution import (
-    causal_convolution,
-    causal_convolution_backward,
-    circular_convolution,
-    circular_convolution_backward,
-)
 from minimamba.ops.discretize import (
     bilinear,
     bilinear_backward,
@@ -63,6 +57,10 @@ from minimamba.ops.loss import (
     softmax_cross_entropy_backward,
 )
 from minimamba.ops.lti import (
+    causal_convolution,
+    causal_convolution_backward,
+    circular_convolution,
+    circular_convolution_backward,
     impulse_response,
     impulse_response_backward,
     transfer_function,
@@ -76,12 +74,14 @@ from minimamba.ops.norm import (
     rms_norm,
     rms_norm_backward,
 )
-from minimamba.ops.recurrence import recurrence, recurrence_backward, recurrence_step
-from minimamba.ops.schedules import (
+from minimamba.ops.recurrence import (
     blelloch,
     chunked,
     combine,
     hillis_steele,
+    recurrence,
+    recurrence_backward,
+    recurrence_step,
     sequential,
     work_and_depth,
 )

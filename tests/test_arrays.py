@@ -85,7 +85,7 @@ def test_rows_are_summed_on_the_device_too(cupy):
     assert to_host(summed).tolist() == [[2.0], [0.0], [5.0]]
 
 
-MAY_IMPORT_NUMPY = ("schedules.py",)  # it counts in an object array, which only NumPy has
+MAY_IMPORT_NUMPY = ("recurrence.py",)  # it counts in an object array, which only NumPy has
 
 
 def test_no_op_imports_numpy():

@@ -56,9 +56,9 @@ def test_a_name_that_stands_for_two_functions_is_told_apart():
 
 
 def test_a_name_counts_for_the_module_that_defines_it():
-    assert usage.origin("minimamba.ops.lti", "causal_convolution") == (
-        "minimamba.ops.convolution",
-        "causal_convolution",
+    assert usage.origin("minimamba.ops.selective.scan", "SelectiveScanGrads") == (
+        "minimamba.ops.selective.naive",
+        "SelectiveScanGrads",
     )
 
 

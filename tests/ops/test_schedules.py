@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimamba.ops.schedules import (
+from minimamba.ops.recurrence import (
     blelloch,
     chunked,
     combine,

@@ -17,8 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minimamba.ops.recurrence import recurrence, recurrence_backward
-from minimamba.ops.schedules import blelloch, chunked, hillis_steele, sequential
+from minimamba.ops.recurrence import (
+    blelloch,
+    chunked,
+    hillis_steele,
+    recurrence,
+    recurrence_backward,
+    sequential,
+)
 from minimamba.ops.selective import scan as selective
 from minimamba.oracle.bound.judge import Judge, accepted
 from minimamba.oracle.cases.draw import draw

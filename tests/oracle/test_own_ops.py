@@ -7,9 +7,16 @@ from minimamba import oracle
 from minimamba.blocks.mamba import mamba, mamba_backward
 from minimamba.models.mamba_lm import LMLayerParams, LMParams, MambaLM, lm_backward, lm_logits
 from minimamba.models.state_dict import Entries, mamba_from_entries, mamba_to_entries
-from minimamba.ops import conv, discretize, schedules, spectral
+from minimamba.ops import conv, discretize, spectral
 from minimamba.ops.norm import RMSNormParams
-from minimamba.ops.recurrence import recurrence, recurrence_backward
+from minimamba.ops.recurrence import (
+    blelloch,
+    chunked,
+    hillis_steele,
+    recurrence,
+    recurrence_backward,
+    sequential,
+)
 from minimamba.ops.selective.naive import (
     selective_scan_naive,
     selective_scan_naive_backward,
@@ -20,6 +27,14 @@ from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from .mutants.kill import lm_weights, weights
 
 BOTH = ("float32", "float64")
+SCHEDULES = {
+    "sequential": sequential,
+    "hillis_steele": hillis_steele,
+    "blelloch": blelloch,
+    "chunked(1)": chunked(1),
+    "chunked(8)": chunked(8),
+}
+in_every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 
 
 def judged(fn, op, backward=None, **more):
@@ -30,22 +45,12 @@ def judged(fn, op, backward=None, **more):
     return report
 
 
-def schedule_of(name):
-    """Return the schedule of a name, as in blelloch or chunked(8)."""
-    chunk = name.startswith("chunked")
-    return schedules.chunked(int(name[8:-1])) if chunk else getattr(schedules, name)
-
-
 def nothing_before(b):
     return np.zeros((b.shape[0], *b.shape[2:]), b.dtype)
 
 
-@pytest.mark.parametrize(
-    "name", ["sequential", "hillis_steele", "blelloch", "chunked(1)", "chunked(8)"]
-)
-def test_every_schedule_of_the_recurrence(name):
-    schedule = schedule_of(name)
-
+@in_every_schedule
+def test_every_schedule_of_the_recurrence(schedule):
     def run(a, b, h0=None):
         return recurrence(a, b, nothing_before(b) if h0 is None else h0, schedule)
 
@@ -61,16 +66,14 @@ def test_the_selective_scan():
     judged_scan(selective_scan, selective_scan_backward)
 
 
-@pytest.mark.parametrize(
-    "name", ["sequential", "hillis_steele", "blelloch", "chunked(1)", "chunked(8)"]
-)
-def test_the_definition_of_the_selective_scan_in_every_schedule(name):
+@in_every_schedule
+def test_the_definition_of_the_selective_scan_in_every_schedule(schedule):
     def run(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, h0=None):
         given = (u, delta, A, B, C, D, z, delta_bias, delta_softplus, h0)
-        return selective_scan_naive(*given, schedule=schedule_of(name))
+        return selective_scan_naive(*given, schedule=schedule)
 
     def backward(dy, dh_last, cache):
-        return selective_scan_naive_backward(dy, dh_last, cache, schedule_of(name))
+        return selective_scan_naive_backward(dy, dh_last, cache, schedule)
 
     judged_scan(run, backward)
 

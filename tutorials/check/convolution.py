@@ -4,13 +4,14 @@ import numpy as np
 from check.convolution_small import conv_step, input_gradient
 from check.grade import Exercise, Mistake
 
-from minimamba.ops.convolution import (
+from minimamba.ops.lti import (
     causal_convolution,
     causal_convolution_backward,
     convolve_direct,
     convolve_fft,
+    impulse_response,
+    transfer_function,
 )
-from minimamba.ops.lti import impulse_response, transfer_function
 
 __all__ = ["conv_step", "fft", "gain", "input_gradient", "kernel", "kernel_gradient"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from check.grade import Exercise, Mistake
 from check.scans_states import carries, packed
 
-from minimamba.ops.schedules import combine
+from minimamba.ops.recurrence import combine
 
 __all__ = ["carries", "doubling", "hand_out", "join", "packed"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from check.grade import Exercise, Mistake
 
-from minimamba.ops.schedules import sequential
+from minimamba.ops.recurrence import sequential
 
 
 def _draw_chunks(rng):
