@@ -21,8 +21,6 @@ KERNELS = {  # what an op may ask for: the module of the kernel, and the functio
     "causal_conv1d": ("minimamba.kernels.conv", "forward"),
     "causal_conv1d_backward": ("minimamba.kernels.conv", "backward"),
     "causal_conv1d_step": ("minimamba.kernels.conv", "step"),
-    "selective_scan_last": ("minimamba.kernels.selective_last", "forward"),
-    "selective_scan_last_backward": ("minimamba.kernels.selective_last", "backward"),
 }
 
 

@@ -6,7 +6,12 @@ from minimamba.arrays import Array, array_namespace, check_indices, from_host, o
 from minimamba.dispatch import dispatch
 from minimamba.ops._checks import check_floating, check_shapes
 from minimamba.ops._positions import seen, until
-from minimamba.ops.elementwise import silu, silu_backward, softplus, softplus_backward
+from minimamba.ops.elementwise import SiluCache, silu, silu_backward, softplus, softplus_backward
+from minimamba.ops.selective.scan import (
+    SelectiveScanCache,
+    selective_scan,
+    selective_scan_backward,
+)
 
 AXES = {
     "u": "ble", "delta": "ble", "A": "en", "B": "bln", "C": "bn", "last": "b",
@@ -16,24 +21,40 @@ BLOCK = 1 << 18  # numbers in one work array: 1 MiB of float32, half a second-le
 GPU_BLOCK = 1 << 26  # there: enough for a launch to be worth its while
 
 
+class SummedCache(NamedTuple):
+    """What `_summed_backward` needs."""
+
+    u: Array  # (b, l, e)
+    step: Array  # (b, l, e), delta after bias and softplus, zero after `last`
+    A: Array  # (e, n)
+    B: Array  # (b, l, n)
+    C: Array  # (b, n)
+    last: Array  # (b,)
+    ahead: Array  # (b, l, e), the time from t to `last`
+    mix: Array  # (b, l, e), C_last . (decay from t to last) B_t
+
+
+class ScannedCache(NamedTuple):
+    """What `_scanned_backward` needs."""
+
+    u: Array  # (b, l, e)
+    C: Array  # (b, n)
+    h: Array  # (b, e, n), the state at `last`
+    scan: SelectiveScanCache  # or that of its kernel
+
+
 class SelectiveLastCache(NamedTuple):
     """What `selective_scan_last_backward` needs."""
 
     u: Array  # (b, l, e)
-    A: Array  # (e, n)
-    B: Array  # (b, l, n)
-    C: Array  # (b, n)
     D: Array | None  # (e,)
-    z: Array | None  # (b, e)
     delta_bias: Array | None  # (e,)
     last: Array  # (b,)
-    step: Array  # (b, l, e), delta after bias and softplus, zero after `last`
-    step_cache: object  # of softplus, or None
-    ahead: Array  # (b, l, e), the time from t to `last`
-    mix: Array  # (b, l, e), C_last . (decay from t to last) B_t
+    raw: Array | None  # (b, l, e), what softplus was taken of; None without softplus
+    read: SummedCache | ScannedCache
     y: Array  # (b, e), before the gate
     gate: Array | None  # (b, e)
-    gate_cache: object
+    silu: SiluCache | None
 
 
 class SelectiveLastGrads(NamedTuple):
@@ -83,15 +104,9 @@ def selective_scan_last(
         `selective_scan(...)` at `last`.
     cache : SelectiveLastCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a shape does not fit, `last` leaves the sequence or holds no integers, or a dtype is not
-        the floating one of the others.
-
     Notes
     -----
-    CuPy arrays of float32 go to the kernel of the whole scan, stopped at `last`.
+    CuPy arrays of float32 go to the kernel of the whole scan, with delta 0 after `last`.
     Every decay is needed once in the forward and once in the backward pass, so they are made in
     blocks and never kept: work memory is BLOCK numbers, whatever the sizes. On a CPU a block of
     old inputs leaves out the states whose decay is below the smallest normal number of the dtype.
@@ -100,7 +115,6 @@ def selective_scan_last(
 
     Examples
     --------
-    >>> import numpy as np
     >>> one = np.ones((1, 3, 1))
     >>> y, _ = selective_scan_last(one, one, -np.ones((1, 1)), one, np.ones((1, 1)), np.array([2]))
     >>> bool(np.isclose(y[0, 0], 1 + np.exp(-1) + np.exp(-2)))
@@ -110,23 +124,15 @@ def selective_scan_last(
     check_floating(given, kinds="fc")
     check_shapes(given | dict(last=last), AXES, sources=("u", "A"))
     check_indices("last", last, u.shape[1])
-    kernel = dispatch("selective_scan_last", *given.values()) if A.size else None
-    if kernel is not None:
-        return kernel(u, delta, A, B, C, last, D, z, delta_bias, delta_softplus)
-    xp = array_namespace(u)
-    raw = delta if delta_bias is None else delta + delta_bias
-    step, step_cache = softplus(raw) if delta_softplus else (raw, None)
-    step = until(last, step)
-    ahead = xp.zeros_like(step)
-    ahead[:, :-1] = xp.cumsum(step[:, :0:-1], axis=1)[:, ::-1]
-    mix = _mix(ahead, A, B * C[:, None], last)
-    y = xp.einsum("ble,ble,ble->be", step, u, mix)  # Eq. (7.11)
+    fused = A.size and dispatch("selective_scan", *given.values()) is not None
+    xp, raw = array_namespace(u), delta if delta_bias is None else delta + delta_bias
+    step = until(last, softplus(raw)[0] if delta_softplus else raw)
+    y, read = (_scanned if fused else _summed)(u, step, A, B, C, last)
     if D is not None:
         y = y + D * u[xp.arange(len(u)), last]
-    gate, gate_cache = (None, None) if z is None else silu(z)
-    cache = SelectiveLastCache(
-        u, A, B, C, D, z, delta_bias, last, step, step_cache, ahead, mix, y, gate, gate_cache
-    )
+    gate, c_silu = (None, None) if z is None else silu(z)
+    raw = raw if delta_softplus else None
+    cache = SelectiveLastCache(u, D, delta_bias, last, raw, read, y, gate, c_silu)
     return (y if z is None else y * gate), cache
 
 
@@ -134,35 +140,61 @@ def selective_scan_last_backward(dy, cache):
     """Pull dy, shape (b, e), back to every input of `selective_scan_last`, Eq. (7.12).
 
     delta_t acts twice: on its own input, and on the decay of every input before it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If dy has not the shape or the dtype of y.
     """
     check_floating(dict(u=cache.u, dy=dy), kinds="fc")
     check_shapes(dict(u=cache.u, dy=dy), dict(u="ble", dy="be"), sources=("u",))
-    kernel = dispatch("selective_scan_last_backward", cache)
-    if kernel is not None:
-        return kernel(dy, cache)
-    c, xp = cache, array_namespace(dy)
-    rows = xp.arange(len(c.u))
-    dz = None if c.z is None else silu_backward(dy * c.y, c.gate_cache)
-    dy = dy if c.z is None else dy * c.gate
-    q = dy[:, None] * c.step * c.u  # (b, l, e), dL/dmix
-    dweight, dahead, dA = _mix_backward(q, c.ahead, c.A, c.B * c.C[:, None], c.last)
-    dv = dy[:, None] * c.mix  # (b, l, e), gradient of delta_t u_t
-    dstep = dv * c.u
-    dstep[:, 1:] += xp.cumsum(dahead[:, :-1], axis=1)  # delta_t lies ahead of every earlier input
+    c, xp, dD = cache, array_namespace(dy), None
+    dz = None if c.gate is None else silu_backward(dy * c.y, c.silu)
+    dy = dy if c.gate is None else dy * c.gate
+    pull = _summed_backward if isinstance(c.read, SummedCache) else _scanned_backward
+    du, dstep, dA, dB, dC = pull(dy, c.read)
     dstep = until(c.last, dstep)
-    ddelta = dstep if c.step_cache is None else softplus_backward(dstep, c.step_cache)
-    du, dD = dv * c.step, None
+    ddelta = dstep if c.raw is None else softplus_backward(dstep, c.raw)
     if c.D is not None:
+        rows = xp.arange(len(c.u))
         du[rows, c.last] += dy * c.D
         dD = xp.einsum("be,be->e", dy, c.u[rows, c.last])
-    dB, dC = dweight * c.C[:, None], xp.einsum("bln,bln->bn", dweight, c.B)
     dbias = None if c.delta_bias is None else ddelta.sum((0, 1))
     return SelectiveLastGrads(du, ddelta, dA, dB, dC, dD, dz, dbias)
+
+
+def _summed(u, step, A, B, C, last):
+    """Return C_last . h_last (b, e) as a sum over the positions, Eq. (7.11)."""
+    xp = array_namespace(u)
+    ahead = xp.zeros_like(step)
+    ahead[:, :-1] = xp.cumsum(step[:, :0:-1], axis=1)[:, ::-1]
+    mix = _mix(ahead, A, B * C[:, None], last)
+    y = xp.einsum("ble,ble,ble->be", step, u, mix)
+    return y, SummedCache(u, step, A, B, C, last, ahead, mix)
+
+
+def _summed_backward(dy, cache):
+    u, step, A, B, C, last, ahead, mix = cache
+    xp = array_namespace(dy)
+    q = dy[:, None] * step * u  # (b, l, e), dL/dmix
+    dweight, dahead, dA = _mix_backward(q, ahead, A, B * C[:, None], last)
+    dv = dy[:, None] * mix  # (b, l, e), gradient of delta_t u_t
+    dstep = dv * u
+    dstep[:, 1:] += xp.cumsum(dahead[:, :-1], axis=1)  # delta_t lies ahead of every earlier input
+    return dv * step, dstep, dA, dweight * C[:, None], xp.einsum("bln,bln->bn", dweight, B)
+
+
+def _scanned(u, step, A, B, C, last):
+    """Return C_last . h_last (b, e) by the whole scan, for which a GPU has a kernel.
+
+    A state stays as it is where delta is 0, so with delta 0 after `last` the last state is the one
+    that is read, and nothing is cut, sorted or waited for. What is read along the way is not asked
+    for: any C will do.
+    """
+    _, h, scan = selective_scan(u, step, A, B, B)
+    return array_namespace(u).einsum("ben,bn->be", h, C), ScannedCache(u, C, h, scan)
+
+
+def _scanned_backward(dy, cache):
+    u, C, h, scan = cache
+    xp = array_namespace(dy)
+    grads = selective_scan_backward(xp.zeros_like(u), dy[:, :, None] * C[:, None], scan)
+    return *grads[:4], xp.einsum("be,ben->bn", dy, h)
 
 
 def _mix(ahead, A, weight, last):
