@@ -14,16 +14,8 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-from tests.cupy_stand_in import names
-from tests.cupy_stand_in.array import (
-    checked,
-    cupy,
-    device,
-    index_of,
-    ndarray,
-    to_device,
-    to_host,
-)
+from tests.cupy_stand_in import array, names
+from tests.cupy_stand_in.array import cupy, device, ndarray
 from tests.emulator import Emulator
 
 __all__ = ["CUDARuntimeError", "OutOfMemoryError", "cupy", "cupyx", "device", "install"]
@@ -82,7 +74,7 @@ def scatter_add(a, slices, value):
     """Add to a, also where an index comes again."""
     if a.dtype.kind == "c":
         raise TypeError("scatter_add only supports real numbers")
-    np.add.at(a._host, index_of(slices), to_host(value))
+    np.add.at(a._host, array.index_of(slices), array.to_host(value))
 
 
 def install(patch):
@@ -95,7 +87,7 @@ def install(patch):
 def functions(module, table):
     """Return {name: NumPy's function of that name, for device arrays}."""
     return {
-        name: checked(name, known, lambda *a, name=name, **k: getattr(module, name)(*a, **k))
+        name: array.checked(name, known, lambda *a, name=name, **k: getattr(module, name)(*a, **k))
         for name, known in table.items()
     }
 
@@ -116,8 +108,8 @@ def fill():
     vars(cupy).update({name: getattr(np, name) for name in names.OF_THE_HOST.split()})
     cupy.__version__ = "14 (a stand-in)"
     cupy.absolute, cupy.divide = cupy.abs, cupy.true_divide
-    cupy.einsum = lambda *a: to_device(np.einsum(*map(to_host, a)))
-    cupy.result_type = lambda *a: np.result_type(*map(to_host, a))
+    cupy.einsum = lambda *a: array.to_device(np.einsum(*map(array.to_host, a)))
+    cupy.result_type = lambda *a: np.result_type(*map(array.to_host, a))
     cupy.fft = SimpleNamespace(**functions(np.fft, names.TRANSFORMS))
     cupy.linalg = SimpleNamespace(**functions(np.linalg, names.SOLVERS))
     cupy.ndarray, cupy.asarray, cupy.RawModule = ndarray, asarray, RawModule

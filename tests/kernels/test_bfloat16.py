@@ -11,8 +11,8 @@ from minimamba.kernels.selective import SEQUENCES
 from minimamba.ops.conv import ConvParams, causal_conv1d
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests import cupy_stand_in
-from tests.kernels.problems import BFLOAT16, check, double, selective_problem
-from tests.kernels.test_dispatch import each, normal, on_device
+from tests.kernels.problems import BFLOAT16, check, double, each, selective_problem
+from tests.kernels.test_dispatch import normal, on_device
 
 
 @pytest.fixture(autouse=True)

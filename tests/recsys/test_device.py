@@ -185,9 +185,9 @@ def test_a_missing_gpu_is_one_sentence_in_every_command(
         printed = capsys.readouterr().err
         assert printed.startswith(f"minimamba: --device gpu: {says}") and printed.count("\n") == 1
     assert cli.main(["info"]) == 0
-    assert f"gpu        {says}" in capsys.readouterr().out
+    assert f"{'gpu':20} {says}" in capsys.readouterr().out
 
 
 def test_info_names_the_gpu(capsys):
     assert cli.main(["info"]) == 0
-    assert "gpu        A stand-in, sm_90, 0.2 of 1.0 GiB free" in capsys.readouterr().out
+    assert f"{'gpu':20} A stand-in, sm_90, 0.2 of 1.0 GiB free" in capsys.readouterr().out
