@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -92,12 +92,9 @@ class Report:
 
     def to_dict(self):
         """Return the report as plain data, as `docs/oracle-report.schema.json` describes it."""
-        keys = ("target", "op", "layout", "framework", "error", "notes", "seconds", "skipped")
-        data = {k: getattr(self, k) for k in keys}
-        data |= {"format": "minimamba-oracle-report/2", "passed": self.passed}
-        data |= {"exit_code": self.exit_code, "rows": [asdict(r) for r in self.rows]}
-        data["failures"] = [asdict(f) for f in self.failures]
-        data["repeats"] = [asdict(r) for r in self.repeats]
+        data = asdict(replace(self, heat=None)) | {"format": "minimamba-oracle-report/2"}
+        data |= {"passed": self.passed, "exit_code": self.exit_code}
+        del data["heat"]
         return _plain(data)
 
     def to_json(self):
@@ -126,9 +123,9 @@ class Report:
                 say(f"    as drawn: {f.drawn}")
             if f.code:
                 say(f.code)
-        say(self.verdict())
+        say(self.summary())
 
-    def verdict(self):
+    def summary(self):
         if self.error:
             return f"{self.target} could not be run: {self.error}"
         what = f"{self.target} as {self.op}, {self.seconds:.1f} s"
@@ -203,15 +200,13 @@ def save_heat_map(report, path):
 
     title, where = report.heat
     where = np.atleast_2d(np.moveaxis(where, 1, -1) if where.ndim > 1 else where)
-    image = np.minimum(where.reshape(-1, where.shape[-1]), 1e300)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     with np.errstate(divide="ignore"):
-        shade = np.log10(image)
+        shade = np.log10(np.minimum(where.reshape(-1, where.shape[-1]), 1e300))
     top = float(np.clip(shade.max(initial=3), 3, 18))  # a NaN is off the scale
-    norm = TwoSlopeNorm(0, -3, top)
-    shade = np.clip(shade, -3, top)
-    shown = axes.imshow(shade, aspect="auto", norm=norm, cmap="RdBu_r", origin="lower")
+    look = {"norm": TwoSlopeNorm(0, -3, top), "cmap": "RdBu_r", "origin": "lower"}
+    shown = axes.imshow(np.clip(shade, -3, top), aspect="auto", **look)
     figure.colorbar(shown, label="log10(error / tolerance); above 0 is wrong")
     axes.set(title=title, xlabel="step", ylabel="batch and channel")
     figure.savefig(path, dpi=120)

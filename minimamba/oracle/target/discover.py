@@ -43,25 +43,9 @@ def _options(contract):
 def discover(target, dtype, declared, draw, skipped):
     """Return the capabilities that cases may use; say of every other one why not.
 
-    Parameters
-    ----------
-    target : Target
-    dtype : str
-    declared : set of str or None
-        What must work; None finds out by trying.
-    draw : callable
-        draw(seed, capabilities) -> Case.
-    skipped : dict
-        Receives {capability: reason}.
-
-    Returns
-    -------
-    set of str
-
-    Raises
-    ------
-    DidNotRun
-        If not even the plainest case runs, or what is declared cannot be had.
+    `declared` must work; None finds out by trying. `draw` is called with a seed and capabilities,
+    `skipped` receives {capability: reason}. `DidNotRun` says that not even the plainest case can
+    be called, or that what is declared cannot be had.
     """
     contract = target.contract
     always = {f"always {k}" for k in target.demands}
@@ -78,28 +62,25 @@ def discover(target, dtype, declared, draw, skipped):
 
 
 def _lacks(target, dtype, declared, draw, name, always):
-    contract = target.contract
+    """Return why a capability cannot be had, or None."""
+    contract, asked = target.contract, None if name == "weights" else declared
     needs = set(name.split(" with ")) & set(contract.inputs)  # two arguments together, or one
-    if (
-        declared is not None
-        and name != "weights"
-        and not (name in declared or (len(needs) > 1 and needs <= declared))
-    ):
+    if asked is not None and name not in asked and not (len(needs) > 1 and needs <= asked):
         return "not declared"
     absent = [k for k in needs or {name} & set(contract.flags) if not target.takes(k)]
-    if absent and declared is not None:
+    if absent and asked is not None:
         raise DidNotRun(f"was declared to take {absent[0]}, which is not an argument")
     if absent:
         return "not an argument"
     if name == "complex" and dtype not in ("float32", "float64"):
         return f"complex numbers have no {dtype}"
-    if declared is not None and name != "weights":
+    if asked is not None:
         return None
     return _tried(target, name, draw((0, 1), always | {f"always {name}"}))
 
 
 def _tried(target, name, case):
-    """Run a case that needs a capability; return why that does not go, or None."""
+    """Try a case that needs a capability; return why that does not go, or None."""
     try:
         if name == "weights" and _ignores_weights(target, case):
             return "it does not compute with the weights it is called with"
@@ -142,15 +123,13 @@ def _ignores_weights(target, case):
 
 
 def _gradients(target, declared, draw, always, skipped):
-    have = set()
+    have, both = set(), ("gradients", "state_gradient")
     if not target.differentiates:
-        if declared and {"gradients", "state_gradient"} & declared:
+        if declared and declared & set(both):
             raise DidNotRun("was declared to have gradients, and has none; pass a backward")
         skipped["gradients"] = f"{target.frame.name} has none; pass a backward"
         return have
-    for name in ("gradients", "state_gradient"):
-        if name == "state_gradient" and not target.contract.state:
-            continue
+    for name in both if target.contract.state else both[:1]:
         if declared is not None and name not in declared:
             skipped[name] = "not declared"
             continue
@@ -166,18 +145,11 @@ def _gradients(target, declared, draw, always, skipped):
 
 
 def _pulled_back(target, case, name):
-    """Run a case with cotangents; raise if nothing comes back."""
-    of_state = name == "state_gradient"
-    result = target.call(_of_the_state_alone(case) if of_state else case)
-    if not result.grads or (of_state and _only_zero(result)):
+    """Call with cotangents, for a state with its own alone; raise if nothing comes back."""
+    if name == "state_gradient":
+        last = case.contract.state[1]
+        only = {k: np.ones_like(v) if k == last else 0 * v for k, v in case.cotangents.items()}
+        case = replace(case, cotangents=only, memory="contiguous")
+    grads = target.call(case).grads
+    if not grads or (name == "state_gradient" and not any(np.any(g) for g in grads.values())):
         raise DidNotRun("gives no gradient there")
-
-
-def _of_the_state_alone(case):
-    last = case.contract.state[1]
-    only = {k: np.ones_like(v) if k == last else 0 * v for k, v in case.cotangents.items()}
-    return replace(case, cotangents=only, memory="contiguous")
-
-
-def _only_zero(result):
-    return not any(np.any(g) for g in result.grads.values())

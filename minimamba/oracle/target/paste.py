@@ -20,37 +20,28 @@ ARRAY = {
     "cupy": "cupy.asarray({x})",
 }
 BFLOAT16 = {"numpy": ".astype('bfloat16')", "torch": ".bfloat16()", "jax": ".astype('bfloat16')"}
-STRIDED = {
-    "numpy": "{k} = {k}.swapaxes(-1, -2).copy().swapaxes(-1, -2)",
-    "torch": "{k} = {k}.mT.contiguous().mT",
+TURNED = "{k} = {k}.swapaxes(-1, -2).copy().swapaxes(-1, -2)"
+BESIDE = "{k} = {xp}.concatenate([{k} * np.nan, {k}], 1)[:, {n}:]"
+MOVED = {
+    "numpy": {"strided": TURNED, "sliced": BESIDE.replace("{xp}", "np")},
+    "cupy": {"strided": TURNED, "sliced": BESIDE.replace("{xp}", "cupy")},
+    "torch": {
+        "strided": "{k} = {k}.mT.contiguous().mT",
+        "sliced": BESIDE.replace("{xp}", "torch"),
+    },
 }
-SLICED = {
-    "numpy": "{k} = np.concatenate([{k} * np.nan, {k}], 1)[:, {n}:]",
-    "torch": "{k} = torch.cat([{k} * np.nan, {k}], 1)[:, {n}:]",
-    "cupy": "{k} = cupy.concatenate([{k} * np.nan, {k}], 1)[:, {n}:]",
-}
-MOVED = {"strided": STRIDED | {"cupy": STRIDED["numpy"]}, "sliced": SLICED}
 
 
 def code(target, case, output, judged=()):
     """Return code that makes the case's arguments and calls the target with them.
 
-    Parameters
-    ----------
-    target : Target
-    case : Case
-    output : str
-        What is wrong; for a gradient the call of the backward is written too.
-    judged : list of Finding
-        What was expected and what came back follow as comments.
-
-    Returns
-    -------
-    str
-        Indented by four; `textwrap.dedent` and `exec` run it, unless an array is too long.
+    `output` is what is wrong: for a gradient the call of the backward is written too. What was
+    expected and what came back follow as comments. Indented by four; `textwrap.dedent` and `exec`
+    run it, unless an array is too long.
     """
     frame, gradient = target.frame.name, output[1:] in case.inputs
-    lines = [IMPORTS[frame] + ("; import ml_dtypes" if _stranger(case, frame) else "")]
+    stranger = case.dtype == "bfloat16" and frame == "numpy"
+    lines = [IMPORTS[frame] + ("; import ml_dtypes" if stranger else "")]
     lines += _import_of(target.fn) + (_import_of(target.backward) if gradient else [])
     shown = list(case.inputs)
     if case.contract.mapping:
@@ -67,10 +58,6 @@ def code(target, case, output, judged=()):
             lines.append(f"# {output}, channel-last, expected: {_plain(f.want, case)}")
             lines.append(f"# {output}, channel-last, got:      {_plain(f.got, case)}")
     return "\n".join("    " + line for line in lines)
-
-
-def _stranger(case, frame):
-    return case.dtype == "bfloat16" and frame == "numpy"
 
 
 def _name(target, key):
@@ -92,7 +79,7 @@ def _made(target, case, key, name, x, axes):
         return [f"# {name}: {x.shape}, {x.size} numbers, of the case with seed {case.seed}"]
     line = f"{name} = " + ARRAY[frame].format(x=literal(x, dtype))
     line += BFLOAT16.get(frame, "") if dtype == "bfloat16" and x.dtype.kind == "f" else ""
-    moved = MOVED.get(case.memory, {}).get(frame) if axes in LAID_OUT and x.dtype.kind != "i" else 0
+    moved = MOVED.get(frame, {}).get(case.memory) if axes in LAID_OUT and x.dtype.kind != "i" else 0
     return [line] + ([moved.format(k=name, n=x.shape[1])] if moved else [])
 
 
@@ -109,8 +96,8 @@ def _call(target, case, shown):
 
 def _pull(target, case, key, call):
     """Return the call and the lines that pull the cotangents back, where they can be written."""
-    given = [f"d{k}" if k in case.cotangents else "None" for k in case.contract.outputs]
     if target.backward is not None:
+        given = [f"d{k}" if k in case.cotangents else "None" for k in case.contract.outputs]
         name = getattr(target.backward, "__name__", "backward")
         return [*call, f"grads = {name}({', '.join(given)}, result[-1])"]
     if target.frame.name != "torch" or case.contract.mapping:
