@@ -1,7 +1,6 @@
 """Selective state space models from scratch, forward and backward, in NumPy and CuPy.
 
-`mamba` is the block; the discretization of that name is `minimamba.ops.discretize.mamba`. The
-oracle is `minimamba.oracle`, the checks of the course are in `check`.
+The oracle is `minimamba.oracle`.
 """
 
 from minimamba.blocks.bidirectional import (

@@ -1,7 +1,6 @@
-"""Which functions of the library a test file uses: read off its imports, so that names may repeat.
+"""Which functions of the library a test file uses: read off its imports.
 
-`mamba` is a discretization and a block, and a test that says `mamba` means one of them. A name
-counts for the module that defines it, whichever module the test took it from.
+A name counts for the module that defines it, whichever module the test took it from.
 """
 
 import ast

@@ -6,7 +6,7 @@ B_bar = delta w(x) B. They share one forward and one backward; what distinguishe
     zoh        f = exp(x)                  w = (exp(x) - 1) / x        exact for a held input
     bilinear   f = (1 + x/2) / (1 - x/2)   w = 1 / (1 - x/2)           second order
     euler      f = 1 + x                   w = 1                       first order
-    mamba      f = exp(x)                  w = 1                       first order, never unstable
+    zoh_euler  f = exp(x)                  w = 1                       first order, never unstable
 
 "Never unstable" wherever Re A <= 0; delta may be negative, which is time run backwards. A and B may
 be complex beside a real delta; gradients are then PyTorch's, Eq. (3.5).
@@ -125,22 +125,22 @@ def euler_backward(dA_bar, dB_bar, cache):
     return _discretize_backward(dA_bar, dB_bar, cache, values_and_slopes)
 
 
-def mamba(delta, A, B):
-    """Discretize like Mamba, Eq. (2.7): A by zero-order hold, B by Euler.
+def zoh_euler(delta, A, B):
+    """Discretize A by zero-order hold and B by Euler, Eq. (2.7): what Mamba does.
 
     Parameters, results and errors are those of `zoh`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> A_bar, B_bar, _ = mamba(np.array([0.5]), np.array([[-1.0, 0.0]]), np.ones(2))
+    >>> A_bar, B_bar, _ = zoh_euler(np.array([0.5]), np.array([[-1.0, 0.0]]), np.ones(2))
     >>> A_bar, B_bar
     (array([[0.60653066, 1.        ]]), array([[0.5, 0.5]]))
     """
     return _discretize(delta, A, B, lambda xp, x: (xp.exp(x), xp.ones_like(x)))
 
 
-def mamba_backward(dA_bar, dB_bar, cache):
+def zoh_euler_backward(dA_bar, dB_bar, cache):
     """Pull (dA_bar, dB_bar) back to (ddelta, dA, dB), Eq. (2.9)."""
 
     def values_and_slopes(xp, x):

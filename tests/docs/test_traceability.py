@@ -48,8 +48,8 @@ def test_every_equation_with_code_has_a_test():
             assert row["tests"], f"Eq. ({row['number']}) has code and no test"
 
 
-def test_a_name_that_stands_for_two_functions_is_told_apart():
-    rule = usage.tests_of(op("mamba", "ops.discretize"))
+def test_a_rule_and_the_block_that_uses_it_are_told_apart():
+    rule = usage.tests_of(op("zoh_euler", "ops.discretize"))
     block = usage.tests_of(op("mamba", "blocks.mamba"))
     assert rule[0] == "ops/test_discretize.py" and "blocks/test_mamba.py" not in rule
     assert block[0] == "blocks/test_mamba.py" and "ops/test_discretize.py" not in block

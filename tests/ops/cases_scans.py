@@ -11,10 +11,10 @@ from minimamba.ops.discretize import (
     bilinear_backward,
     euler,
     euler_backward,
-    mamba,
-    mamba_backward,
     zoh,
     zoh_backward,
+    zoh_euler,
+    zoh_euler_backward,
 )
 from minimamba.ops.discretize_dense import (
     bilinear_dense,
@@ -148,7 +148,7 @@ DISCRETE = [
     (zoh, zoh_backward),
     (bilinear, bilinear_backward),
     (euler, euler_backward),
-    (mamba, mamba_backward),
+    (zoh_euler, zoh_euler_backward),
 ]
 DENSE = [
     (zoh_dense, zoh_dense_backward),

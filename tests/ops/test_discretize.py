@@ -11,10 +11,10 @@ from minimamba.ops.discretize import (
     bilinear_backward,
     euler,
     euler_backward,
-    mamba,
-    mamba_backward,
     zoh,
     zoh_backward,
+    zoh_euler,
+    zoh_euler_backward,
 )
 from minimamba.ops.recurrence import recurrence
 
@@ -22,7 +22,7 @@ METHODS = {
     "zoh": (zoh, zoh_backward),
     "bilinear": (bilinear, bilinear_backward),
     "euler": (euler, euler_backward),
-    "mamba": (mamba, mamba_backward),
+    "zoh_euler": (zoh_euler, zoh_euler_backward),
 }
 every_method = pytest.mark.parametrize("method, backward", METHODS.values(), ids=METHODS)
 SHAPES = {  # of delta, and of B with e = 3 channels and n = 2 states
@@ -73,7 +73,7 @@ def test_zero_order_hold_is_exact_for_a_held_input():
         assert abs(steady_response(zoh, steps) - exact) <= 4 * steps * 2.0**-53
 
 
-@pytest.mark.parametrize("name, order", [("euler", 1), ("mamba", 1), ("bilinear", 2)])
+@pytest.mark.parametrize("name, order", [("euler", 1), ("zoh_euler", 1), ("bilinear", 2)])
 def test_the_order_of_accuracy_is_the_promised_one(name, order):
     exact = np.exp(-1.3) + (np.exp(-1.3) - 1) / -1.3
     steps = np.array([16, 32, 64, 128, 256])
@@ -94,7 +94,7 @@ def test_the_stability_regions(re, im):
     x, slack = complex(re, im), 1e-12
     if abs(re) > 1e-9:
         assert (gain(zoh, x) < 1) == (re < 0)
-        assert (gain(mamba, x) < 1) == (re < 0)
+        assert (gain(zoh_euler, x) < 1) == (re < 0)
         assert (gain(bilinear, x) < 1 + slack) or re > 0
         assert (gain(bilinear, x) > 1 - slack) or re < 0
     assert abs(gain(euler, x) - abs(1 + x)) <= slack * (1 + abs(x))  # stable in a disc only
@@ -102,7 +102,7 @@ def test_the_stability_regions(re, im):
 
 def test_a_huge_step_forgets_and_only_euler_explodes():
     with np.errstate(over="raise"):
-        assert gain(zoh, -1e6) == gain(mamba, -1e6) == 0
+        assert gain(zoh, -1e6) == gain(zoh_euler, -1e6) == 0
         assert gain(bilinear, -1e6) < 1 < gain(euler, -1e6)
 
 
@@ -167,7 +167,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"delta has shape \(2, 4, 2\) and A \(3, 2\)"):
         zoh(delta[..., :2], A, B)
     with pytest.raises(ValueError, match=r"B has shape \(2, 4, 1\), expected"):
-        mamba(delta, A, B[..., :1])
+        zoh_euler(delta, A, B[..., :1])
     with pytest.raises(TypeError, match="A has dtype float32"):
         euler(delta, A.astype(np.float32), B)
     with pytest.raises(TypeError, match="delta has dtype int64"):

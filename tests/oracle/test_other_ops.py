@@ -54,7 +54,7 @@ def euler_for_zoh(delta, A, B):
     return 1 + delta[..., None] * A, delta[..., None] * B[:, :, None]
 
 
-def mamba_for_zoh(delta, A, B):
+def zoh_euler(delta, A, B):
     return np.exp(delta[..., None] * A), delta[..., None] * B[:, :, None]
 
 
@@ -109,7 +109,7 @@ RIGHT = [
     (recurrence, "recurrence", None),
     (zoh, "discretize_zoh", None),
     (euler_for_zoh, "discretize_euler", None),
-    (mamba_for_zoh, "discretize_mamba", None),
+    (zoh_euler, "discretize_zoh_euler", None),
     (bilinear, "discretize_bilinear", None),
     (spectral_filter, "spectral_filter", spectral_filter_backward),
 ]
@@ -120,8 +120,8 @@ WRONG = [
     (zoh_that_divides_by_zero, "discretize_zoh", None),
     (zoh_by_cancellation, "discretize_zoh", None),
     (euler_for_zoh, "discretize_zoh", None),
-    (mamba_for_zoh, "discretize_zoh", None),
-    (mamba_for_zoh, "discretize_euler", None),
+    (zoh_euler, "discretize_zoh", None),
+    (zoh_euler, "discretize_euler", None),
     (bilinear_upside_down, "discretize_bilinear", None),
     (filter_of_even_lengths, "spectral_filter", None),
     (filter_of_the_other_norm, "spectral_filter", None),

@@ -113,7 +113,7 @@ def test_the_spectral_filter():
     judged(run, "spectral_filter", backward, cases=40)
 
 
-@pytest.mark.parametrize("rule", ["mamba", "zoh", "euler", "bilinear"])
+@pytest.mark.parametrize("rule", ["zoh_euler", "zoh", "euler", "bilinear"])
 def test_the_discretizations(rule):
     def backward(dA_bar, dB_bar, cache):
         grads = getattr(discretize, f"{rule}_backward")(dA_bar, dB_bar, cache)

@@ -3,7 +3,7 @@
 import numpy as np
 from check.grade import Exercise, Mistake
 
-from minimamba.ops.discretize import bilinear, euler, mamba, zoh_backward
+from minimamba.ops.discretize import bilinear, euler, zoh_backward, zoh_euler
 from minimamba.ops.discretize import zoh as library_zoh
 from minimamba.ops.phi import phi1 as library_phi1
 
@@ -32,7 +32,7 @@ zoh = Exercise(
     (
         Mistake(
             "this B_bar is delta B, which is Euler's (and Mamba's): the factor phi_1 is missing.",
-            _pair(mamba),
+            _pair(zoh_euler),
         ),
         Mistake("this is Euler's method, for A_bar and for B_bar.", _pair(euler)),
         Mistake("this is the bilinear method.", _pair(bilinear)),

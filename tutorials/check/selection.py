@@ -4,14 +4,14 @@ import numpy as np
 from check.grade import Exercise, Mistake
 from check.selection_gradients import draw_inputs, gate, step_gradient, write_gradient
 
-from minimamba.ops.discretize import euler, mamba, zoh
+from minimamba.ops.discretize import euler, zoh, zoh_euler
 from minimamba.ops.selective.last import selective_scan_last
 from minimamba.ops.selective.naive import selective_scan_step
 
 __all__ = ["discrete", "gate", "last_output", "scan_step", "step_gradient", "write_gradient"]
 
 
-def _decay_and_drive(u, step, A, B, method=mamba):
+def _decay_and_drive(u, step, A, B, method=zoh_euler):
     A_bar, B_bar, _ = method(step, A, B)
     return A_bar, B_bar * u[..., None]
 

@@ -61,7 +61,7 @@ def _same_sequence(m, seq_idx, l, k):
     return lambda v, i: v * m.lift((full[:, i : i + l] == seq_idx)[..., None] / 1.0)
 
 
-def _mamba(m, x, one):
+def _zoh_euler(m, x, one):
     a = m.exp(x)
     return a, a, one, None
 
@@ -81,10 +81,10 @@ def _bilinear(m, x, one):
     return (one + half) * r, r * r, r, m.lift(np.asarray(0.5)) * r * r
 
 
-RULES = {"mamba": _mamba, "zoh": _zoh, "euler": _euler, "bilinear": _bilinear}
+RULES = {"zoh_euler": _zoh_euler, "zoh": _zoh, "euler": _euler, "bilinear": _bilinear}
 
 
-def discretize(m, delta, A, B, rule="mamba", dA_bar=None, dB_bar=None):
+def discretize(m, delta, A, B, rule="zoh_euler", dA_bar=None, dB_bar=None):
     """A_bar = f(delta A) and B_bar = g(delta A) delta B, Eq. (2.3) to (2.7).
 
     delta (b, l, d); A (d, n); B (b, l, n); both results are (b, l, d, n).
