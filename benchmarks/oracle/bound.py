@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.common import parser, save, show
 from minimamba.ops.recurrence import blelloch, chunked, hillis_steele, sequential
 from minimamba.oracle.bound.tolerance import recurrence_bound
+from minimamba.oracle.truth import arithmetic
 from minimamba.oracle.truth import scan as truth
 
 SCHEDULES = {
@@ -52,7 +53,7 @@ def draw(rng, rows, l, dtype):
 
 def last_shares(schedule, a, b, h0):
     """Return the error of every row's last state over its bound."""
-    exact = truth.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
+    exact = arithmetic.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
     error = np.abs(schedule(a, b, h0) - exact)
     return (error / recurrence_bound(a, b, h0, b.dtype))[:, -1].astype(float)
 
@@ -65,7 +66,7 @@ def random_cases(total, rows=500, seed=0):
         l = int(rng.integers(1, 131)) if i % 20 else int(rng.choice([257, 512, 1023, 2049]))
         dtype = DTYPES[i % len(DTYPES)]
         a, b, h0 = draw(rng, rows, l, dtype)
-        exact = truth.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
+        exact = arithmetic.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
         bound = recurrence_bound(a, b, h0, dtype)
         for name, schedule in SCHEDULES.items():
             share = (np.abs(schedule(a, b, h0) - exact) / bound).max(axis=1)

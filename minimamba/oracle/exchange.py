@@ -18,8 +18,7 @@ from minimamba.oracle.bound import tolerance as bound
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.contract.spec import CONTRACTS
 from minimamba.oracle.target.discover import capabilities_of
-from minimamba.oracle.truth import scan as truth
-from minimamba.oracle.truth.arithmetic import best, plain
+from minimamba.oracle.truth.arithmetic import best, exact, plain
 
 MAGIC, ENTRY = b"MMCASE01", struct.Struct("<64s16s7q")
 OPTIONS = "D z delta_bias initial_state delta_softplus bias initial_states activation h0"
@@ -65,7 +64,7 @@ def write_case(
     for name in sorted(wanted - capabilities_of(CONTRACTS[op]) - EVERYTHING):
         raise InputError(f"capabilities: {op} has no {name!r}")
     case = draw(op, (seed, 0), dtype, capabilities)
-    res = truth.exact(case.contract.program, **case.arguments())
+    res = exact(case.contract.program, **case.arguments())
     between = intermediates(case) if op == "selective_scan" else {}
     tol = bound.tolerance(case.contract.program, bound.profile(dtype), **case.arguments())
     arrays = {k: (x, case.axes[k]) for k, x in case.inputs.items()}
@@ -103,7 +102,7 @@ class Listening:
 def intermediates(case):
     """Return delta after bias and softplus, the decays, the drives and every state, Eq. (7.2)."""
     heard = Listening(best())
-    truth.exact(case.contract.program, heard, **case.arguments())
+    exact(case.contract.program, heard, **case.arguments())
     (a, bu, h), *adjoint = heard.scans
     found = {"delta": (heard.named["delta"], "bld")}
     found |= {"a": (a, "bldn"), "b": (bu, "bldn"), "h": (h, "bldn")}

@@ -16,6 +16,7 @@ from minimamba.ops.recurrence import (
     sequential,
 )
 from minimamba.oracle.bound.tolerance import recurrence_bound, tolerance
+from minimamba.oracle.truth import arithmetic
 from minimamba.oracle.truth import scan as truth
 from tests.ops.drawing import DTYPES, decays, drives, dtypes, lengths, normal, seeds, sequences
 
@@ -32,7 +33,7 @@ every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCH
 
 def overshoot(h, a, b, h0, q=None):
     """Return the largest error in units of its bound: at most 1 for a right schedule."""
-    exact = truth.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
+    exact = arithmetic.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
     bound = recurrence_bound(a, b, h0, b.dtype, q=q)
     with np.errstate(invalid="ignore"):
         share = np.abs(h.astype(exact.dtype) - exact) / np.where(bound > 0, bound, 1)
@@ -49,7 +50,7 @@ def require_states(schedule, a, b, h0):
 @settings(max_examples=50)
 def test_every_schedule_gives_the_states_within_the_bound(seed, l, dtype):
     a, b, h0 = sequences(seed, l, dtype)
-    exact = truth.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
+    exact = arithmetic.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
     bound = recurrence_bound(a, b, h0, dtype)
     for name, schedule in SCHEDULES.items():
         h, _ = recurrence(a, b, h0, schedule)
@@ -149,7 +150,7 @@ def test_gradients_stay_within_their_bound(seed, l, dtype):
     dh = drives(np.random.default_rng(seed), b.shape, dtype)
     inputs = dict(a=a, b=b, h0=h0, dh=dh)
     exact, bound = (
-        truth.exact(truth.recurrence, **inputs),
+        arithmetic.exact(truth.recurrence, **inputs),
         tolerance(truth.recurrence, dtype, **inputs),
     )
     for schedule in SCHEDULES.values():

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minimamba.oracle.bound import tolerance as bound
-from minimamba.oracle.truth import scan as truth
-from minimamba.oracle.truth.arithmetic import best, distance, plain
+from minimamba.oracle.bound.tolerance import TINY, UNIT, profile, real_name, tolerance
+from minimamba.oracle.truth.arithmetic import best, distance, exact, plain
 
 LARGEST = {"float16": 65504.0, "float32": 3.4e38, "bfloat16": 3.38e38, "float64": 1.79e308}
 SMALLEST = {"float16": 2.0**-24, "float32": 2.0**-126, "bfloat16": 2.0**-126}
@@ -25,8 +24,8 @@ def grades(dtype):
     >>> [p.name for p in grades("bfloat16")][:2]
     ['float32 inside', 'gate in io dtype']
     """
-    name = bound.real_name(dtype)
-    first = bound.profile(name)
+    name = real_name(dtype)
+    first = profile(name)
     if name in ("float16", "bfloat16"):
         first = replace(first, threshold20=True)
         ladder, places = [first], set(first.rounds)
@@ -37,13 +36,13 @@ def grades(dtype):
     ladder = [first, replace(first, name="threshold-20 softplus", threshold20=True)]
     fast = replace(ladder[1], name="fast math", linear=2.35, arg=3.0, difference=True)
     ladder += [fast, replace(fast, name="segment sums", segsum=True)]
-    lower = [n for n in ("float32", "float16", "bfloat16") if bound.UNIT[n] > first.u]
-    return ladder + [replace(fast, name=f"{n} inside", u=bound.UNIT[n]) for n in lower]
+    lower = [n for n in ("float32", "float16", "bfloat16") if UNIT[n] > first.u]
+    return ladder + [replace(fast, name=f"{n} inside", u=UNIT[n]) for n in lower]
 
 
 def default_grade(dtype):
     """Return the laxest grade that passes unless another is declared."""
-    low = bound.real_name(dtype) in ("float16", "bfloat16")
+    low = real_name(dtype) in ("float16", "bfloat16")
     return "gate in io dtype" if low else "threshold-20 softplus"
 
 
@@ -79,11 +78,11 @@ def ratios(got, want, tol, dtype, inside):
     A value that was computed in the unit roundoff `inside` and came back in a coarser dtype has
     been rounded once more, and may be off by that much more.
     """
-    name = bound.real_name(dtype)
+    name = real_name(dtype)
     with np.errstate(all="ignore"):
         error, size = distance(got, want), np.abs(plain(want))
-        if bound.UNIT[name] > inside:
-            tol = tol + bound.UNIT[name] * (size + tol) + SMALLEST[name]
+        if UNIT[name] > inside:
+            tol = tol + UNIT[name] * (size + tol) + SMALLEST[name]
         ratio = error / tol
     ratio = np.where(np.isnan(got) | np.isnan(ratio), np.inf, ratio)
     ratio = np.where(error == 0, 0, ratio)
@@ -99,7 +98,7 @@ class Judge:
         self.ladder = grades(case.dtype)
         self.profile = self.ladder[0]  # until a finding needs the laxer one that is accepted
         self.base = self.profile.u
-        self.want = truth.exact(case.contract.program, best(case.dtype), **case.arguments())
+        self.want = exact(case.contract.program, best(case.dtype), **case.arguments())
         self._tolerances = {}
 
     def like(self, case):
@@ -112,7 +111,7 @@ class Judge:
         p = profile or self.profile
         if p.name not in self._tolerances:
             program = self.case.contract.program
-            self._tolerances[p.name] = bound.tolerance(program, p, **self.case.arguments())
+            self._tolerances[p.name] = tolerance(program, p, **self.case.arguments())
         return self._tolerances[p.name]
 
     def of(self, name, got, dtype, profile=None):
@@ -134,7 +133,7 @@ class Judge:
             worst = _max(where)
         with np.errstate(all="ignore"):
             error, size = distance(got, want), np.abs(plain(want))
-            seen = size >= bound.TINY[bound.real_name(dtype)]  # of what underflows nothing is left
+            seen = size >= TINY[real_name(dtype)]  # of what underflows nothing is left
             relative = _max(np.where(seen, error / size, 0))
             ulp = _max(error / _spacing(size, dtype))
             blind = (self.tolerance()[name] > size) & (size > 0)
@@ -172,5 +171,5 @@ def _max(x):
 
 def _spacing(size, dtype):
     """Return the distance between neighbouring numbers of the dtype, at the size of the truth."""
-    name = bound.real_name(dtype)
-    return 2 * bound.UNIT[name] * 2.0 ** np.floor(np.log2(np.maximum(size, bound.TINY[name])))
+    name = real_name(dtype)
+    return 2 * UNIT[name] * 2.0 ** np.floor(np.log2(np.maximum(size, TINY[name])))

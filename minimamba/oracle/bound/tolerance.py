@@ -1,6 +1,6 @@
 """The bound: how far a correct implementation may be from the truth, element by element.
 
-`Tracking` runs the programs of `truth.py` on pairs (value, radius): a running error analysis
+`Tracking` runs the programs of the truth on pairs (value, radius): a running error analysis
 (Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.3). No rtol, no atol: every
 tolerance below is the sum of the roundings that a profile allows, carried through the program.
 
@@ -15,7 +15,7 @@ q = ceil(log2 l)+2, holds for every usual order of the scan, Eq. (3.7) and (4.8)
 import numpy as np
 
 from minimamba.oracle.bound.tracking import Profile, Tracking
-from minimamba.oracle.truth import scan as truth
+from minimamba.oracle.truth.arithmetic import evaluate
 
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 TINY = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
@@ -68,17 +68,18 @@ def tolerance(program, dtype, **inputs):
     Returns
     -------
     dict of str to array
-        Same names and shapes as `truth.exact`; infinite where nothing can be promised.
+        Same names and shapes as `exact` gives; infinite where nothing can be promised.
 
     Examples
     --------
+    >>> from minimamba.oracle.truth.scan import recurrence
     >>> a, b, h0 = np.full((1, 4), 0.5), np.ones((1, 4)), np.zeros(1)
-    >>> tol = tolerance(truth.recurrence, "float32", a=a, b=b, h0=h0)
+    >>> tol = tolerance(recurrence, "float32", a=a, b=b, h0=h0)
     >>> bool((tol["h"] < 1e-6).all())
     True
     """
     p = dtype if isinstance(dtype, Profile) else profile(dtype)
-    radii = {k: x.e for k, x in truth.run(program, Tracking(p), inputs).items()}
+    radii = {k: x.e for k, x in evaluate(program, Tracking(p), inputs).items()}
     return {k: np.where(np.isnan(e), np.inf, e) * (1 + 2.0**-10) for k, e in radii.items()}
 
 

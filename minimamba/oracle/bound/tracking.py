@@ -1,7 +1,7 @@
 """Running error analysis: numbers that know how wrong they may be.
 
 `Tracking` is an arithmetic like `Plain`; its values are pairs (value, radius). Every operation
-adds the rounding that a `Profile` allows it, so a program of `truth.py` run in it ends with the
+adds the rounding that a `Profile` allows it, so a program of the truth run in it ends with the
 tolerance of each of its outputs (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd
 edition, sections 3.3, 3.6 and 4.2).
 """
@@ -36,7 +36,7 @@ class Profile:
 
 
 class Tracked:
-    """A value and a radius: the computed number lies within `e` of `v`."""
+    """A value and a radius: the computed number lies within `e` of `v`. A plain number is exact."""
 
     __slots__ = ("e", "p", "v")
     __array_ufunc__ = None
@@ -52,18 +52,25 @@ class Tracked:
         return Tracked(v, e + units * self.p.u * (np.abs(v) + e) + self.p.tiny, self.p)
 
     def __add__(self, other):
-        return self.rounded(self.v + other.v, self.e + other.e)
+        v, e = (other.v, other.e) if isinstance(other, Tracked) else (other, 0.0)
+        return self.rounded(self.v + v, self.e + e)
 
     def __mul__(self, other):
-        e = np.abs(self.v) * other.e + np.abs(other.v) * self.e + self.e * other.e
-        both = np.iscomplexobj(self.v) and np.iscomplexobj(other.v)
-        return self.rounded(self.v * other.v, e, 4.0 if both else 1.0)
+        v, e = (other.v, other.e) if isinstance(other, Tracked) else (other, 0.0)
+        both = np.iscomplexobj(self.v) and np.iscomplexobj(v)
+        e = np.abs(self.v) * e + np.abs(v) * self.e + self.e * e
+        return self.rounded(self.v * v, e, 4.0 if both else 1.0)
+
+    __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self):
         return Tracked(-self.v, self.e, self.p)
 
     def __sub__(self, other):
         return self + (-other)
+
+    def __rsub__(self, other):
+        return -self + other
 
     def __getitem__(self, index):
         return Tracked(self.v[index], self.e[index], self.p)

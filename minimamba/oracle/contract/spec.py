@@ -11,10 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minimamba.errors import nearest
-from minimamba.oracle.truth import block as truth_block
-from minimamba.oracle.truth import echo as truth_echo
-from minimamba.oracle.truth import ops as truth_ops
-from minimamba.oracle.truth import scan as truth
+from minimamba.oracle.truth import block, echo, ops, scan
 
 
 class Input(NamedTuple):
@@ -67,7 +64,7 @@ def _step(x):
     }
 
 
-def one_step(m, program, timed, **inputs):
+def _one_step(m, program, timed, **inputs):
     """Run the program of a sequence on one step: put an axis of time in, and take it out."""
     put = {k: x[:, None] if k in timed else x for k, x in inputs.items()}
     res = program(m, **put)
@@ -75,24 +72,24 @@ def one_step(m, program, timed, **inputs):
     return {k: x[:, 0] if k in gone else x for k, x in res.items()}
 
 
-def scan_step(m, **inputs):
-    return one_step(m, truth.selective_scan, {"u", "delta", "B", "C", "z", "dout"}, **inputs)
+def _scan_step(m, **inputs):
+    return _one_step(m, scan.selective_scan, {"u", "delta", "B", "C", "z", "dout"}, **inputs)
 
 
-def conv_step(m, **inputs):
-    return one_step(m, truth_ops.causal_conv1d, {"x", "dout"}, **inputs)
+def _conv_step(m, **inputs):
+    return _one_step(m, ops.causal_conv1d, {"x", "dout"}, **inputs)
 
 
-def block(m, x, dout=None, **p):
-    return truth_block.mamba_block(m, x, p, dout)
+def _mamba_block(m, x, dout=None, **p):
+    return block.mamba_block(m, x, p, dout)
 
 
-def model(m, input_ids, dlogits=None, **p):
-    return truth_block.mamba_lm(m, input_ids, p, dout=dlogits)
+def _mamba_lm(m, input_ids, dlogits=None, **p):
+    return block.mamba_lm(m, input_ids, p, dout=dlogits)
 
 
-def echo(m, item_seq, lengths, dscores=None, **p):
-    return truth_echo.echo(m, item_seq, lengths, p, dscores)
+def _echo(m, item_seq, lengths, dscores=None, **p):
+    return echo.echo(m, item_seq, lengths, p, dscores)
 
 
 WINDOW = {"item_seq": Input("bl", whole=True), "lengths": Input("b", ("lengths",), whole=True)}
@@ -126,74 +123,54 @@ DISCRETIZE = {k: SCAN_INPUTS[k]._replace(weight=False) for k in ("delta", "A", "
 
 def _recurrence(m, a, b, h0=None, dh=None):
     zero = m.lift(np.zeros((b.shape[0], *b.shape[2:])))
-    res = truth.recurrence(m, a, b, zero if h0 is None else h0, dh)
+    res = scan.recurrence(m, a, b, zero if h0 is None else h0, dh)
     return {k: v for k, v in res.items() if k != "dh0" or h0 is not None}
 
 
-CONTRACTS = {
-    c.name: c
-    for c in (
-        Contract(
-            "selective_scan",
-            truth.selective_scan,
-            SCAN_INPUTS,
-            {"out": "bld", "last_state": "bdn"},
-            SOFTPLUS,
-            ("initial_state", "last_state"),
-            ("u", "initial_state"),
-        ),
-        Contract(
-            "selective_scan_step",
-            scan_step,
-            _step(SCAN_INPUTS),
-            {"out": "bd", "last_state": "bdn"},
-            SOFTPLUS,
-            ("initial_state", "last_state"),
-            ("u", "initial_state"),
-            in_place=True,
-        ),
-        Contract(
-            "recurrence",
-            _recurrence,
-            RECURRENCE,
-            {"h": "=b"},
-            linear=("b", "h0"),
-        ),
-        Contract(
-            "causal_conv1d",
-            truth_ops.causal_conv1d,
-            CONV_INPUTS,
-            {"out": "bld", "final_states": "bjd"},
-            {"activation": ("activation",)},
-            ("initial_states", "final_states"),
-        ),
-        Contract(
-            "causal_conv1d_step",
-            conv_step,
-            _step(CONV_INPUTS),
-            {"out": "bd", "final_states": "bjd"},
-            {"activation": ("activation",)},
-            ("initial_states", "final_states"),
-            in_place=True,
-        ),
-        Contract(
-            "spectral_filter", truth_ops.spectral_filter, FILTER, {"out": "bld"}, causal=False
-        ),
-        Contract("mamba_block", block, BLOCK_INPUTS, {"out": "bld"}, mapping=True),
-        Contract("mamba_lm", model, {}, {"logits": "blv"}, mapping=True),
-        Contract("echo", echo, WINDOW, {"scores": "bv"}, causal=False, mapping=True),
-        *(
-            Contract(
-                f"discretize_{rule}",
-                partial(truth_ops.discretize, rule=rule),
-                DISCRETIZE,
-                {"A_bar": "bldn", "B_bar": "bldn"},
-                causal=False,
-            )
-            for rule in truth_ops.RULES
-        ),
-    )
+SCAN = {
+    "flags": SOFTPLUS,
+    "state": ("initial_state", "last_state"),
+    "linear": ("u", "initial_state"),
 }
+CONV = {"flags": {"activation": ("activation",)}, "state": ("initial_states", "final_states")}
+SCAN_OUT, CONV_OUT = {"out": "bld", "last_state": "bdn"}, {"out": "bld", "final_states": "bjd"}
+DISCRETE_OUT = {"A_bar": "bldn", "B_bar": "bldn"}
+ALL = [
+    Contract("selective_scan", scan.selective_scan, SCAN_INPUTS, SCAN_OUT, **SCAN),
+    Contract(
+        "selective_scan_step",
+        _scan_step,
+        _step(SCAN_INPUTS),
+        SCAN_OUT | {"out": "bd"},
+        **SCAN,
+        in_place=True,
+    ),
+    Contract("recurrence", _recurrence, RECURRENCE, {"h": "=b"}, linear=("b", "h0")),
+    Contract("causal_conv1d", ops.causal_conv1d, CONV_INPUTS, CONV_OUT, **CONV),
+    Contract(
+        "causal_conv1d_step",
+        _conv_step,
+        _step(CONV_INPUTS),
+        CONV_OUT | {"out": "bd"},
+        **CONV,
+        in_place=True,
+    ),
+    Contract("spectral_filter", ops.spectral_filter, FILTER, {"out": "bld"}, causal=False),
+    Contract("mamba_block", _mamba_block, BLOCK_INPUTS, {"out": "bld"}, mapping=True),
+    Contract("mamba_lm", _mamba_lm, {}, {"logits": "blv"}, mapping=True),
+    Contract("echo", _echo, WINDOW, {"scores": "bv"}, causal=False, mapping=True),
+]
+ALL += [
+    Contract(
+        f"discretize_{rule}",
+        partial(ops.discretize, rule=rule),
+        DISCRETIZE,
+        DISCRETE_OUT,
+        causal=False,
+    )
+    for rule in ops.RULES
+]
+CONTRACTS = {c.name: c for c in ALL}
 
 
 def contract_of(op):

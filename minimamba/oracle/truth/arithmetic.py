@@ -1,8 +1,9 @@
-"""Ordinary arithmetic at one precision: what turns the programs of `truth.py` into numbers.
+"""Ordinary arithmetic at one precision: what turns the programs of this room into numbers.
 
 A program is written once, against an arithmetic `m`. `Plain` runs it on arrays of one dtype,
-`bound.Tracking` runs it on pairs (value, radius) and returns tolerances. The methods below are
-the whole interface; `+ - *`, indexing, `reshape`, `real` and `conj` are the values' own.
+`tracking.Tracking` runs it on pairs (value, radius) and returns tolerances. The methods below are
+the whole interface; `+ - *`, also with a number that is exact, indexing, `reshape` and `conj` are
+the values' own.
 """
 
 import math
@@ -180,6 +181,34 @@ def best(dtype="float64"):
     if LONG:
         return Plain(np.longdouble)
     return Multi() if dtype == "float64" else Plain(np.float64)
+
+
+def exact(program, arithmetic=None, **inputs):
+    """Run a program in extended precision, or in another arithmetic; return its dict of arrays.
+
+    Examples
+    --------
+    >>> from minimamba.oracle.truth.scan import recurrence
+    >>> out = exact(recurrence, a=np.full((1, 3), 0.5), b=np.ones((1, 3)), h0=np.zeros(1))
+    >>> out["h"].astype(float)
+    array([[1.  , 1.5 , 1.75]])
+    """
+    return evaluate(program, best() if arithmetic is None else arithmetic, inputs)
+
+
+def evaluate(program, m, inputs):
+    """Lift every array into the arithmetic `m`, leave flags alone, and run the program."""
+    with np.errstate(all="ignore"):
+        return program(m, **{k: _lift(m, v) for k, v in inputs.items()})
+
+
+def _lift(m, x):
+    if isinstance(x, dict):
+        return {k: _lift(m, v) for k, v in x.items()}
+    if isinstance(x, tuple):
+        return m.lift(x)
+    whole = x is None or isinstance(x, (bool, int, float, str)) or np.asarray(x).dtype.kind in "iu"
+    return x if whole else m.lift(x)
 
 
 def plain(x):

@@ -4,8 +4,6 @@ Weights are as PyTorch keeps them, (d_out, d_in), and `p` maps names to them. Gr
 running the sub-programs again with a cotangent: slower than a cache, and nothing to forget.
 """
 
-import numpy as np
-
 from minimamba.oracle.truth.ops import causal_conv1d
 from minimamba.oracle.truth.scan import selective_scan
 
@@ -25,8 +23,8 @@ def linear_backward(m, dy, x, p, name):
 
 def rms_norm(m, x, weight, eps, dout=None):
     """x / sqrt(mean(x^2) + eps) * weight over the last axis, Eq. (11.5) and (11.6)."""
-    share = m.reciprocal(m.lift(np.asarray(float(x.shape[-1]))))
-    r = m.rsqrt(m.sum(x * x, 2)[..., None] * share + m.lift(np.asarray(eps)))
+    share = m.reciprocal(m.lift(x.shape[-1]))
+    r = m.rsqrt(m.sum(x * x, 2)[..., None] * share + eps)
     unit = x * r
     if dout is None:
         return unit * weight

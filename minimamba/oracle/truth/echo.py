@@ -1,7 +1,7 @@
 """The truth of EchoMamba4Rec as released, under the names of its checkpoint.
 
 A model is a chain of sub-layers, each `f(m, x, p, name)` and, given a cotangent, the pair (dx,
-gradients by name). Same rules as `truth.py`: nothing is shared with `minimamba.ops`.
+gradients by name). The rules are those of `scan.py`.
 """
 
 import numpy as np
@@ -9,18 +9,18 @@ import numpy as np
 from minimamba.oracle.truth.block import linear, linear_backward, mamba_block
 from minimamba.oracle.truth.ops import spectral_filter
 
-EPS, EPS_MIXER = 1e-12, 1e-5  # as released: of the branches' norms, and of all others
+EPS, EPS_MIXER = 1e-12, 1e-5  # as released: the norms behind the two branches have the second
 
 
 def layer_norm(m, x, p, name, eps=EPS, dout=None):
     """(x - mean) / sqrt(variance + eps), scaled and shifted, Eq. (11.3) and (11.4)."""
-    share = m.reciprocal(m.lift(np.asarray(float(x.shape[2]))))
+    share = m.reciprocal(m.lift(x.shape[2]))
 
     def mean(v):
         return share * m.sum(v, 2)[..., None]
 
     centred = x - mean(x)
-    r = m.rsqrt(mean(centred * centred) + m.lift(np.asarray(eps)))
+    r = m.rsqrt(mean(centred * centred) + eps)
     unit = centred * r
     if dout is None:
         return unit * p[f"{name}.weight"] + p[f"{name}.bias"]
@@ -75,8 +75,7 @@ def glu_layer(m, x, p, name, dout=None):
         return layer_norm(m, total, p, f"{name}.LayerNorm")
     dtotal, grads = layer_norm(m, total, p, f"{name}.LayerNorm", dout=dout)
     dgated, more = linear_backward(m, dtotal, value * gate, p, f"{name}.fc2")
-    one = m.lift(np.asarray(1.0))
-    dboth = m.concatenate([dgated * gate, dgated * value * gate * (one - gate)], 2)
+    dboth = m.concatenate([dgated * gate, dgated * value * gate * (1 - gate)], 2)
     dx, rest = linear_backward(m, dboth, x, p, f"{name}.fc1")
     return dtotal + dx, grads | more | rest
 

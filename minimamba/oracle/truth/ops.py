@@ -1,6 +1,6 @@
 """The truth of the operations around the scan: convolution, discretization, spectral filter.
 
-Same rules as `truth.py`: written against an arithmetic, nothing shared with `minimamba.ops`.
+The rules are those of `scan.py`.
 """
 
 import numpy as np
@@ -8,8 +8,8 @@ import numpy as np
 
 def silu(m, x):
     """Return x sigmoid(x) and its derivative, Eq. (0.8)."""
-    one, gate = m.lift(np.asarray(1.0)), m.sigmoid(x)
-    return x * gate, gate * (one + x * (one - gate))
+    gate = m.sigmoid(x)
+    return x * gate, gate * (1 + x * (1 - gate))
 
 
 def causal_conv1d(
@@ -76,9 +76,9 @@ def _euler(m, x, one):
 
 
 def _bilinear(m, x, one):
-    half = m.lift(np.asarray(0.5)) * x
+    half = 0.5 * x
     r = m.reciprocal(one - half)
-    return (one + half) * r, r * r, r, m.lift(np.asarray(0.5)) * r * r
+    return (one + half) * r, r * r, r, 0.5 * r * r
 
 
 RULES = {"zoh_euler": _zoh_euler, "zoh": _zoh, "euler": _euler, "bilinear": _bilinear}
@@ -113,7 +113,7 @@ def spectral_filter(m, x, re, im, dout=None):
     turns = np.arange(f)[:, None] * np.arange(l)
     cos, sin = (c[None, :, :, None] for c in m.trigonometric(turns, l))
     twice = np.where((turns[:, 1:2] * 2 % l == 0) if l > 1 else True, 1.0, 2.0)[None] / 1.0
-    share = m.lift(twice) * m.reciprocal(m.lift(np.asarray(float(l))))  # bins met once or twice
+    share = m.lift(twice) * m.reciprocal(m.lift(l))  # bins met once or twice
 
     def transform(v):
         return m.sum(v[:, None] * cos, 2), -m.sum(v[:, None] * sin, 2)

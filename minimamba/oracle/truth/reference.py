@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from minimamba.oracle.truth import scan as truth
-from minimamba.oracle.truth.arithmetic import plain
+from minimamba.oracle.truth import scan
+from minimamba.oracle.truth.arithmetic import exact, plain
 
 
 def selective_scan(
@@ -53,7 +53,7 @@ def selective_scan(
     inputs = {k: np.asarray(v) for k, v in given.items() if v is not None}
     inputs |= {"u": _last(u), "delta": _last(delta), "A": A, "delta_softplus": bool(delta_softplus)}
     inputs |= {"B": _varying(B, A), "C": _varying(C, A)}
-    res = truth.exact(truth.selective_scan, **inputs)
+    res = exact(scan.selective_scan, **inputs)
     with np.errstate(over="ignore"):
         out, last = (_rounded(res[k], x.dtype) for k, x in (("out", u), ("last_state", A)))
         return np.moveaxis(out, 1, -1), last

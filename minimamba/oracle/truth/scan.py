@@ -1,53 +1,13 @@
-"""The truth: what every operation computes, one short program each, in any arithmetic.
+"""The truth of the scans, each a short program that runs in any arithmetic.
 
-Nothing here is shared with `minimamba.ops`: a mistake there cannot hide in its own judge.
-Arrays are channel-last, (b, l, d); letters are those of the library. A program returns a dict of
-outputs and, where a cotangent is given, of gradients under the input's name with a `d` in front.
-Gradients of complex numbers follow PyTorch: y = a x gives dx = conj(a) dy.
+Nothing in this room is shared with `minimamba.ops`: a mistake there cannot hide in its own judge.
+Arrays are channel-last; the letters are those of the contract, where d is the width of the scan
+(the library's e). A program returns a dict of outputs and, where a cotangent is given, of gradients
+under the input's name with a `d` in front. Gradients of complex numbers follow PyTorch: y = a x
+gives dx = conj(a) dy.
 """
 
 import numpy as np
-
-from minimamba.oracle.truth.arithmetic import best
-
-
-def exact(program, arithmetic=None, **inputs):
-    """Run a program in extended precision.
-
-    Parameters
-    ----------
-    program : callable
-        One of the programs of this file.
-    arithmetic : Plain, optional
-        80-bit long double where the machine has it, mpmath elsewhere, if left out.
-    inputs : arrays and flags, by name
-
-    Returns
-    -------
-    dict of str to array
-
-    Examples
-    --------
-    >>> out = exact(recurrence, a=np.full((1, 3), 0.5), b=np.ones((1, 3)), h0=np.zeros(1))
-    >>> out["h"].astype(float)
-    array([[1.  , 1.5 , 1.75]])
-    """
-    return run(program, best() if arithmetic is None else arithmetic, inputs)
-
-
-def run(program, m, inputs):
-    """Lift every array into the arithmetic `m`, leave flags alone, and run the program."""
-    with np.errstate(all="ignore"):
-        return program(m, **{k: _lift(m, v) for k, v in inputs.items()})
-
-
-def _lift(m, x):
-    if isinstance(x, dict):
-        return {k: _lift(m, v) for k, v in x.items()}
-    if isinstance(x, tuple):
-        return m.lift(x)
-    whole = x is None or isinstance(x, (bool, int, float, str)) or np.asarray(x).dtype.kind in "iu"
-    return x if whole else m.lift(x)
 
 
 def recurrence(m, a, b, h0, dh=None):
@@ -90,7 +50,7 @@ def selective_scan(
     integers that number packed sequences: where the number changes the state starts from zero.
     """
     (b, l, d), n = u.shape, A.shape[1]
-    twice = m.lift(np.asarray(2.0)) if m.is_complex(A) else None  # y = 2 Re(C h)
+    double = 2.0 if m.is_complex(A) else None  # then y = 2 Re(C h)
     Bx, Cx = (_every_channel(m, x, d) for x in (B, C))
     s = delta if delta_bias is None else m.may_round(delta + delta_bias, "sum")
     step = m.may_round(m.softplus(s) if delta_softplus else s, "delta")
@@ -104,7 +64,7 @@ def selective_scan(
     h0 = m.lift(np.zeros((b, d, n))) if initial_state is None else initial_state
     h = m.scan(a, bu, h0)
     skip = None if D is None else u * D
-    y = m.sum(m.may_round(_output(m, twice, h * Cx), "Cx"), 3, skip)
+    y = m.sum(m.may_round(_output(m, double, h * Cx), "Cx"), 3, skip)
     res = {"out": y, "last_state": h[:, -1] if l else h0}
     if z is not None:
         gate = m.sigmoid(z)
@@ -114,13 +74,12 @@ def selective_scan(
         return res
     dy = dout
     if z is not None:
-        one = m.lift(np.asarray(1.0))
-        dsilu = m.may_round(gate * (one + z * (one - gate)), "gate")
+        dsilu = m.may_round(gate * (1 + z * (1 - gate)), "gate")
         res["dz"] = dout * m.may_round(y, "saved") * dsilu
         dy = m.may_round(dout * silu, "gate")
     dy_n = dy[..., None]
-    res["dC"] = _fold(m, _doubled(twice, dy_n * h.conj()), C)
-    c = _doubled(twice, dy_n * Cx.conj())
+    res["dC"] = _fold(m, _times(double, dy_n * h.conj()), C)
+    c = _times(double, dy_n * Cx.conj())
     if dlast_state is not None and l:
         c = m.concatenate([c[:, :-1], c[:, -1:] + dlast_state[:, None]])
     g = adjoint_scan(m, a, c)
@@ -141,12 +100,12 @@ def selective_scan(
     return res
 
 
-def _output(m, twice, x):
-    return x if twice is None else m.real(twice * x)
+def _times(double, x):
+    return x if double is None else double * x
 
 
-def _doubled(twice, x):
-    return x if twice is None else twice * x
+def _output(m, double, x):
+    return x if double is None else m.real(double * x)
 
 
 def _every_channel(m, x, d):

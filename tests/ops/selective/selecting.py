@@ -4,6 +4,7 @@ import numpy as np
 
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from minimamba.oracle.bound.tolerance import tolerance
+from minimamba.oracle.truth import arithmetic
 from minimamba.oracle.truth import scan as truth
 
 OPTIONS = ("D", "z", "delta_bias", "h0")
@@ -43,7 +44,7 @@ def require_scan(x, dy, dh_last, scan=selective_scan, backward=selective_scan_ba
     y, h_last, cache = scan(**x)
     grads = backward(dy, dh_last, cache)
     inputs = for_oracle(x) | {"dout": dy, "dlast_state": dh_last}
-    exact = truth.exact(truth.selective_scan, **inputs)
+    exact = arithmetic.exact(truth.selective_scan, **inputs)
     bound = tolerance(truth.selective_scan, y.dtype, **inputs)
     got = {"out": y, "last_state": h_last}
     for name, gradient in grads._asdict().items():

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minimamba.oracle.bound import tolerance as bound
 from minimamba.oracle.bound.judge import Judge, accepted, grades
+from minimamba.oracle.bound.tolerance import recurrence_bound, unit_roundoff
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.failures import failures
-from minimamba.oracle.truth import scan as truth
+from minimamba.oracle.truth.arithmetic import exact
+from minimamba.oracle.truth.scan import recurrence
 
 from ..mutants.kill import RIGHT, mutate, target_of
 
@@ -60,8 +61,8 @@ def test_the_bound_holds_in_every_order_and_is_not_a_hundred_times_too_large(nam
     a, b = (size * phase).astype(dtype), rng.standard_normal(shape).astype(dtype)
     h = ORDERS[name](a, b)
     h0 = np.zeros_like(b[:, 0])
-    want = truth.exact(truth.recurrence, a=a, b=b, h0=h0)["h"]
-    tol = bound.recurrence_bound(a, b, h0, dtype)
+    want = exact(recurrence, a=a, b=b, h0=h0)["h"]
+    tol = recurrence_bound(a, b, h0, dtype)
     worst = float(np.max(np.abs(h - want) / tol))
     assert 0.01 < worst <= 1
 
@@ -69,19 +70,19 @@ def test_the_bound_holds_in_every_order_and_is_not_a_hundred_times_too_large(nam
 def test_the_bound_run_backward_is_the_bound_of_the_reversed_sequence():
     rng = np.random.default_rng(1)
     a, b, h0 = rng.random((2, 9, 3)), rng.standard_normal((2, 9, 3)), rng.standard_normal((2, 3))
-    back = bound.recurrence_bound(a, b, h0, "float32", reverse=True)
-    flipped = bound.recurrence_bound(a[:, ::-1], b[:, ::-1], h0, "float32")
+    back = recurrence_bound(a, b, h0, "float32", reverse=True)
+    flipped = recurrence_bound(a[:, ::-1], b[:, ::-1], h0, "float32")
     assert np.array_equal(back, flipped[:, ::-1])
 
 
 def test_the_first_state_counts_even_where_one_plus_a_roundoff_is_one():
     a, b, h0 = np.ones((1, 1)), np.full((1, 1), -0.1), np.ones(1)
-    assert bound.recurrence_bound(a, b, h0, "float64")[0, 0] >= 2.0**-53
+    assert recurrence_bound(a, b, h0, "float64")[0, 0] >= 2.0**-53
 
 
 def test_an_unknown_dtype_is_refused():
     with pytest.raises(ValueError, match="dtype must be one of"):
-        bound.unit_roundoff("int8")
+        unit_roundoff("int8")
 
 
 def graded(old, new, dtype="float32", cases=30, only=()):

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.bound.tolerance import unit_roundoff
 from minimamba.oracle.relations.related import apart, longer
 
 TOLERANCE = 0.25
 JUDGE = SimpleNamespace(
-    base=bound.unit_roundoff("float32"),
+    base=unit_roundoff("float32"),
     want={"out": np.ones(3)},
     tolerance=lambda: {"out": np.full(3, TOLERANCE)},
 )

@@ -21,16 +21,23 @@ class Dual:
     T = property(lambda self: Dual(self.v.T, self.t.T))
 
     def __add__(self, other):
-        return Dual(self.v + other.v, self.t + other.t)
+        v, t = (other.v, other.t) if isinstance(other, Dual) else (other, 0)
+        return Dual(self.v + v, self.t + t)
 
     def __mul__(self, other):
-        return Dual(self.v * other.v, self.v * other.t + self.t * other.v)
+        v, t = (other.v, other.t) if isinstance(other, Dual) else (other, 0)
+        return Dual(self.v * v, self.v * t + self.t * v)
+
+    __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self):
         return Dual(-self.v, -self.t)
 
     def __sub__(self, other):
         return self + -other
+
+    def __rsub__(self, other):
+        return -self + other
 
     def __getitem__(self, index):
         return Dual(self.v[index], self.t[index])

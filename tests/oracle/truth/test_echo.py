@@ -11,8 +11,8 @@ from minimamba.models.echo import echo_encode, echo_encode_backward
 from minimamba.models.echo_init import EchoConfig, init_echo
 from minimamba.models.interop import echo_from_state_dict, echo_to_state_dict
 from minimamba.oracle.cases.draw import draw
-from minimamba.oracle.truth import echo as truth_echo
-from minimamba.oracle.truth import scan as truth
+from minimamba.oracle.truth.arithmetic import evaluate, exact
+from minimamba.oracle.truth.echo import echo
 
 from .dual import Duals
 
@@ -95,14 +95,14 @@ def test_gradients_of_the_truth_are_the_adjoint_of_the_exact_tangent():
     ids, lengths, p = case.inputs["item_seq"], case.inputs["lengths"], given()
     p = {k: case.inputs[k] for k in p}
     dscores = case.cotangents["scores"]
-    program = partial(truth_echo.echo, item_seq=ids, lengths=lengths)
-    res = truth.exact(program, p=p, dscores=dscores)
+    program = partial(echo, item_seq=ids, lengths=lengths)
+    res = exact(program, p=p, dscores=dscores)
     for leaf in p:
         tangent = rng.standard_normal(p[leaf].shape)
         moved = {"p": p | {leaf: (p[leaf], tangent)}}
-        push = truth.run(program, Duals(), moved)["scores"]
+        push = evaluate(program, Duals(), moved)["scores"]
         if leaf == "item_embedding.weight":  # the padding's row is looked up, but not learned so
             tangent[0] = 0
-            push = truth.run(program, Duals(), {"p": p | {leaf: (p[leaf], tangent)}})["scores"]
+            push = evaluate(program, Duals(), {"p": p | {leaf: (p[leaf], tangent)}})["scores"]
         forward, pulled = (push.t * dscores).sum(), (res[f"d{leaf}"] * tangent).sum()
         assert abs(forward - pulled) <= 1e-13 * (1 + abs(forward)), leaf

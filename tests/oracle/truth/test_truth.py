@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.oracle.truth import block as truth_block
-from minimamba.oracle.truth import ops as truth_ops
-from minimamba.oracle.truth import scan as truth
-from minimamba.oracle.truth.arithmetic import LONG, Multi, Plain
+from minimamba.oracle.truth.arithmetic import LONG, Multi, Plain, evaluate, exact
+from minimamba.oracle.truth.block import mamba_lm
+from minimamba.oracle.truth.ops import RULES, causal_conv1d, discretize, spectral_filter
+from minimamba.oracle.truth.scan import recurrence, selective_scan
 
 from .dual import Duals
 
@@ -72,24 +72,24 @@ def filter_case(rng, l):
 
 
 CASES = {
-    "recurrence": (truth.recurrence, recurrence_case),
-    "complex recurrence": (truth.recurrence, partial(recurrence_case, complex_numbers=True)),
-    "conv": (truth_ops.causal_conv1d, conv_case),
-    "packed conv": (truth_ops.causal_conv1d, packed_conv_case),
-    "short conv": (truth_ops.causal_conv1d, partial(conv_case, l=1, activation=False)),
-    "filter 1": (truth_ops.spectral_filter, partial(filter_case, l=1)),
-    "filter 6": (truth_ops.spectral_filter, partial(filter_case, l=6)),
-    "filter 7": (truth_ops.spectral_filter, partial(filter_case, l=7)),
+    "recurrence": (recurrence, recurrence_case),
+    "complex recurrence": (recurrence, partial(recurrence_case, complex_numbers=True)),
+    "conv": (causal_conv1d, conv_case),
+    "packed conv": (causal_conv1d, packed_conv_case),
+    "short conv": (causal_conv1d, partial(conv_case, l=1, activation=False)),
+    "filter 1": (spectral_filter, partial(filter_case, l=1)),
+    "filter 6": (spectral_filter, partial(filter_case, l=6)),
+    "filter 7": (spectral_filter, partial(filter_case, l=7)),
 }
 for _form in ("constant", "varying", "grouped"):
     for _complex in (False, True):
         _draw = partial(scan_case, complex_numbers=_complex, form=_form)
-        CASES[f"scan {_form} {'complex' * _complex}"] = (truth.selective_scan, _draw)
-CASES["scan without options"] = (truth.selective_scan, partial(scan_case, options=False, l=1))
-for _rule in truth_ops.RULES:
+        CASES[f"scan {_form} {'complex' * _complex}"] = (selective_scan, _draw)
+CASES["scan without options"] = (selective_scan, partial(scan_case, options=False, l=1))
+for _rule in RULES:
     for _complex in (False, True):
         _draw = partial(discretize_case, rule=_rule, complex_numbers=_complex)
-        CASES[f"{_rule} {'complex' * _complex}"] = (truth_ops.discretize, _draw)
+        CASES[f"{_rule} {'complex' * _complex}"] = (discretize, _draw)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -97,10 +97,10 @@ def test_every_gradient_of_the_truth_is_the_adjoint_of_the_exact_tangent(name):
     program, draw = CASES[name]
     rng = np.random.default_rng(0)
     case, cotangents = draw(rng)
-    res = truth.exact(program, **case, **{f"d{k}": g for k, g in cotangents.items()})
+    res = exact(program, **case, **{f"d{k}": g for k, g in cotangents.items()})
     for leaf in (k for k, v in case.items() if np.ndim(v) and np.asarray(v).dtype.kind in "fc"):
         tangent = either(rng, np.iscomplexobj(case[leaf]))(*case[leaf].shape)
-        push = truth.run(program, Duals(), case | {leaf: (case[leaf], tangent)})
+        push = evaluate(program, Duals(), case | {leaf: (case[leaf], tangent)})
         forward = sum(np.vdot(g, push[k].t).real for k, g in cotangents.items())
         assert abs(forward - np.vdot(res[f"d{leaf}"], tangent).real) <= CLOSE * (1 + abs(forward))
 
@@ -110,7 +110,7 @@ def test_gradients_of_the_scan_agree_with_a_complex_step(leaf):
     rng = np.random.default_rng(1)
     case, cotangents = scan_case(rng)
     del cotangents["last_state"]
-    grad = truth.exact(truth.selective_scan, **case, dout=cotangents["out"])[f"d{leaf}"]
+    grad = exact(selective_scan, **case, dout=cotangents["out"])[f"d{leaf}"]
     step = np.longdouble(1e-200) * rng.standard_normal(case[leaf].shape)
 
     class Stepped(Plain):  # not complex numbers: real ones with an infinitesimal part
@@ -118,7 +118,7 @@ def test_gradients_of_the_scan_agree_with_a_complex_step(leaf):
             return False
 
     moved = case | {leaf: case[leaf] + 1j * step.astype(np.clongdouble)}
-    out = truth.exact(truth.selective_scan, Stepped(np.longdouble), **moved)["out"]
+    out = exact(selective_scan, Stepped(np.longdouble), **moved)["out"]
     forward, pulled = (out.imag * cotangents["out"]).sum(), (grad * step).sum()
     assert abs(forward - pulled) <= 1e-14 * abs(step).max() * (1 + abs(pulled / step.flat[0]))
 
@@ -129,7 +129,7 @@ def test_the_truth_without_long_doubles_is_the_same_truth(name):
     program, draw = CASES[name]
     case, cotangents = draw(np.random.default_rng(2))
     case |= {f"d{k}": g for k, g in cotangents.items()}
-    want, got = truth.exact(program, **case), truth.exact(program, Multi(), **case)
+    want, got = exact(program, **case), exact(program, Multi(), **case)
     for k in want:
         gap = abs(want[k].astype(complex) - got[k].astype(complex))
         assert gap.max() <= 1e-15 * (1 + abs(want[k]).max()), k
@@ -151,11 +151,11 @@ def test_gradients_of_a_whole_model_are_the_adjoint_of_the_exact_tangent(tied):
         p[f"backbone.layers.{i}.norm.weight"] = real(rng, 3)
         p |= {f"backbone.layers.{i}.mixer.{k}": v for k, v in block_weights(rng).items()}
     ids, dout = np.array([[1, 2, 1, 4], [0, 3, 3, 1]]), real(rng, 2, 4, 5)
-    res = truth.exact(truth_block.mamba_lm, ids=ids, p=p, dout=dout)
+    res = exact(mamba_lm, ids=ids, p=p, dout=dout)
     for leaf in p:
         tangent = real(rng, *p[leaf].shape)
         moved = p | {leaf: (p[leaf], tangent)}
-        push = truth.run(truth_block.mamba_lm, Duals(), {"ids": ids, "p": moved})["logits"]
+        push = evaluate(mamba_lm, Duals(), {"ids": ids, "p": moved})["logits"]
         forward, pulled = (push.t * dout).sum(), (res[f"d{leaf}"] * tangent).sum()
         assert abs(forward - pulled) <= 10 * CLOSE * (1 + abs(forward)), leaf
 

@@ -5,7 +5,6 @@ import pytest
 
 from minimamba import oracle
 from minimamba.oracle.truth import arithmetic
-from minimamba.oracle.truth import scan as truth
 from minimamba.oracle.truth.arithmetic import Multi, Plain, best
 
 from .. import examples
@@ -75,5 +74,5 @@ def test_the_oracles_own_scan_is_rounded_once(monkeypatch):
     B, C = rng.standard_normal((2, 1, 3, 8))
     out, last = oracle.selective_scan(u, delta, A, B, C)
     assert out.dtype == np.float64 and last.dtype == np.complex128
-    monkeypatch.setattr(truth, "best", lambda *_: Plain(np.float64))
+    monkeypatch.setattr(arithmetic, "best", lambda *_: Plain(np.float64))
     assert np.allclose(out, oracle.selective_scan(u, delta, A, B, C)[0], rtol=1e-14)
