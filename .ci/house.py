@@ -184,8 +184,11 @@ class House:
         return [f"{path}: {lines}" for path, lines in counts.items() if lines > limit]
 
     def face(self):
-        """Return the names on the face, a list."""
-        return self.files[FACES[0]].exported
+        """Return the names on the face, a list: of its table, in old checkouts of `__all__`."""
+        face = self.files[FACES[0]]
+        assigned = (n for n in face.tree.body if isinstance(n, ast.Assign))
+        table = next((n.value for n in assigned if ast.unparse(n.targets[0]) == "FACE"), None)
+        return " ".join(ast.literal_eval(table).values()).split() if table else face.exported
 
     def zeros(self):
         """Return {what must not exist: where it does}."""

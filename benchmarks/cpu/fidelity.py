@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from minimamba import EchoConfig, echo_receptive_field, init_echo, mamba_delta, released
+from minimamba import EchoConfig, init_echo
+from minimamba.blocks.init import mamba_delta, released
 from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
+from minimamba.models.explain import echo_receptive_field
 
 RESULT = Path(__file__).parents[2] / "docs" / "results" / "fidelity.json"
 LENGTH, LAST, SEEDS, STEPS_BACK = 50, 40, range(5), (1, 5, 10, 20, 30)

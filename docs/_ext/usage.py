@@ -1,12 +1,15 @@
-"""Which functions of the library a test file uses: read off its imports.
+"""Which functions of the library a test file uses: read off its imports, so that names may repeat.
 
-A name counts for the module that defines it, whichever module the test took it from.
+A name counts for the module that defines it, whichever module the test took it from: the face
+names some again, and two modules may use one name.
 """
 
 import ast
 from functools import cache
 
 from equations import ROOT
+
+from minimamba import HOME
 
 LIBRARY = "minimamba"
 
@@ -38,6 +41,8 @@ def imports(nodes):
 
 def origin(module, name, root=ROOT):
     """Return (module, name) of where a name that `module` offers is defined."""
+    if module == LIBRARY and name in HOME:
+        return HOME[name], name
     file = file_of(module, root)
     for here, there, original in imports(tree(file).body if file else ()):
         if here == name and original and file_of(f"{there}.{original}", root) is None:
