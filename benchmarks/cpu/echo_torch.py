@@ -1,12 +1,13 @@
 """EchoMamba4Rec in PyTorch with autograd, on the same tree of weights: the peer of our own.
 
 Written as the release computes it: every position of every layer, then the last one is read. The
-selective scan is passed in: `loop` step by step, or `pscan` as mambapy has it.
+scan of the states is passed in, one of `benchmarks.peers`.
 """
 
 import torch
 from torch.nn import functional as F
 
+from benchmarks.peers import torch_loop
 from minimamba.trees import tree_leaves, tree_map
 
 
@@ -21,7 +22,7 @@ def loss(item_seq, lengths, target, params, rate=0.0, scan=None):
     x = F.embedding(item_seq, params.item_embedding, padding_idx=0)
     x = norm(drop(x), params.norm, 1e-12)
     for layer in params.layers:
-        x = block(x, layer, drop, scan or loop)
+        x = block(x, layer, drop, scan or torch_loop)
     row = x[torch.arange(len(x)), lengths - 1]
     return F.cross_entropy(row @ params.item_embedding.T, target)
 
@@ -60,22 +61,6 @@ def mamba(x, p, scan):
     b = (step * v)[..., None] * B[:, :, None]
     y = torch.einsum("blen,bln->ble", scan(a, b), C) + p.D * v
     return linear(y * F.silu(z), p.out_proj)
-
-
-def loop(a, b):
-    """Scan step by step; unbind keeps autograd linear in the length."""
-    h, states = torch.zeros_like(b[:, 0]), []
-    for a_t, b_t in zip(a.unbind(1), b.unbind(1), strict=True):
-        h = a_t * h + b_t
-        states.append(h)
-    return torch.stack(states, dim=1)
-
-
-def pscan(a, b):
-    """Scan in parallel, as mambapy does."""
-    from mambapy.pscan import pscan as scan
-
-    return scan(a, b)
 
 
 def linear(x, p):

@@ -64,12 +64,12 @@ def recurrence(flavour, a, b):
 
 
 def selective_scan(flavour, inputs, dy):
-    """Return two calls, forward and forward-backward; inputs in the order of `scan.c`."""
-    u, A = inputs[0], inputs[3]
+    """Return two calls, forward and forward-backward; inputs in our order."""
+    u, A = inputs[0], inputs[2]
     (b, l, e), n = u.shape, A.shape[1]
     lib, sizes = library(flavour, u.dtype.name), (b, l, e, n)
     out, h = np.empty_like(u), np.empty_like(A)
-    grads = [np.empty_like(inputs[i]) for i in (0, 1, 2, 3, 4, 5, 6, 7)]
+    grads = [np.empty_like(x) for x in inputs]
     scratch = [np.empty((l + 1, e, n), u.dtype), np.empty((l, e, n), u.dtype), np.empty_like(A)]
 
     def forward():

@@ -16,9 +16,9 @@ static inline REAL softplus(REAL x) { return x > 20 ? x : log1p(exp(x)); }
 static inline REAL sigmoid(REAL x) { return 1 / (1 + exp(-x)); }
 
 /* Forward. h: (e, n), to work in. */
-void forward(const REAL *restrict u, const REAL *restrict delta, const REAL *restrict bias,
-             const REAL *restrict A, const REAL *restrict B, const REAL *restrict C,
-             const REAL *restrict D, const REAL *restrict z, REAL *restrict out, REAL *restrict h,
+void forward(const REAL *restrict u, const REAL *restrict delta, const REAL *restrict A,
+             const REAL *restrict B, const REAL *restrict C, const REAL *restrict D,
+             const REAL *restrict z, const REAL *restrict bias, REAL *restrict out, REAL *restrict h,
              long nb, long l, long e, long n) {
   for (long b = 0; b < nb; b++) {
     memset(h, 0, sizeof(REAL) * e * n);
@@ -40,11 +40,11 @@ void forward(const REAL *restrict u, const REAL *restrict delta, const REAL *res
 }
 
 /* All eight gradients. states, decays: (l + 1, e, n) and (l, e, n) of one row; g: (e, n). */
-void backward(const REAL *restrict u, const REAL *restrict delta, const REAL *restrict bias,
-              const REAL *restrict A, const REAL *restrict B, const REAL *restrict C,
-              const REAL *restrict D, const REAL *restrict z, const REAL *restrict dout,
-              REAL *restrict du, REAL *restrict ddelta, REAL *restrict dbias, REAL *restrict dA,
-              REAL *restrict dB, REAL *restrict dC, REAL *restrict dD, REAL *restrict dz,
+void backward(const REAL *restrict u, const REAL *restrict delta, const REAL *restrict A,
+              const REAL *restrict B, const REAL *restrict C, const REAL *restrict D,
+              const REAL *restrict z, const REAL *restrict bias, const REAL *restrict dout,
+              REAL *restrict du, REAL *restrict ddelta, REAL *restrict dA, REAL *restrict dB,
+              REAL *restrict dC, REAL *restrict dD, REAL *restrict dz, REAL *restrict dbias,
               REAL *restrict states, REAL *restrict decays, REAL *restrict g, long nb, long l,
               long e, long n) {
   memset(dA, 0, sizeof(REAL) * e * n);

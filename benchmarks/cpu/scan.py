@@ -11,6 +11,7 @@ import statistics
 
 import numpy as np
 
+from benchmarks import peers
 from benchmarks.common import (
     every_shape,
     interleave,
@@ -21,7 +22,6 @@ from benchmarks.common import (
     show,
 )
 from benchmarks.cpu import native
-from benchmarks.cpu.peers import left_out
 from benchmarks.cpu.selective import SHAPES, missing
 from minimamba.ops.recurrence import (
     blelloch,
@@ -60,81 +60,7 @@ def contenders(a, b, h0):
         calls[name] = lambda schedule=schedule: schedule(a, b, h0)
     rows = [time_first(x)[None] for x in (a, b)]
     calls["sequential, time first"] = lambda: sequential(*rows, h0.reshape(1, -1))
-    return calls | peers(a, b)
-
-
-def peers(a, b):
-    """Return the calls of what is installed; the arrays in the peer's own layout."""
-    makers = {
-        "torch loop": lambda: _torch_loop(a, b),
-        "mambapy pscan": lambda: _mambapy(a, b),
-        "jax associative_scan": lambda: _jax(a, b)[0],
-        "jax lax.scan": lambda: _jax(a, b)[1],
-        "numba": lambda: _numba(time_first(a), time_first(b)),
-    }
-    return {name: make() for name, make in makers.items() if name not in left_out()}
-
-
-def _torch_loop(a, b):
-    import torch
-
-    torch.set_num_threads(1)
-    a, b = (torch.from_numpy(time_first(x)) for x in (a, b))
-
-    def run():
-        h, states = torch.zeros_like(b[0]), []
-        for a_t, b_t in zip(a.unbind(0), b.unbind(0), strict=True):
-            h = a_t * h + b_t
-            states.append(h)
-        return torch.stack(states)
-
-    return run
-
-
-def _mambapy(a, b):
-    import torch
-    from mambapy.pscan import pscan
-
-    a, b = (torch.from_numpy(x)[..., None] for x in (a, b))
-
-    def run():
-        with torch.no_grad():
-            return pscan(a, b)
-
-    return run
-
-
-def _jax(a, b):
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    arrays = [jax.numpy.asarray(time_first(x)) for x in (a, b)]
-
-    def combine(x, y):
-        return y[0] * x[0], y[0] * x[1] + y[1]
-
-    def step(h, x):
-        h = x[0] * h + x[1]
-        return h, h
-
-    tree = jax.jit(lambda a, b: jax.lax.associative_scan(combine, (a, b))[1])
-    loop = jax.jit(lambda a, b: jax.lax.scan(step, jax.numpy.zeros_like(b[0]), (a, b))[1])
-    return [lambda f=f: jax.block_until_ready(f(*arrays)) for f in (tree, loop)]
-
-
-def _numba(a, b):
-    import numba
-
-    @numba.njit(fastmath=True)
-    def run(a, b, h):
-        h[0] = b[0]
-        for t in range(1, b.shape[0]):
-            for i in range(b.shape[1]):
-                h[t, i] = a[t, i] * h[t - 1, i] + b[t, i]
-        return h
-
-    h = np.empty_like(b)
-    return lambda: run(a, b, h)
+    return calls | peers.recurrences(a, b, rows)
 
 
 def measure(shape, dtype, rounds, seconds):

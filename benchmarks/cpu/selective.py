@@ -8,6 +8,7 @@ import statistics
 
 import numpy as np
 
+from benchmarks import peers
 from benchmarks.common import (
     allocated,
     every_shape,
@@ -20,7 +21,6 @@ from benchmarks.common import (
     show,
 )
 from benchmarks.cpu import native
-from benchmarks.cpu.peers import left_out, peers
 from minimamba.ops.selective.naive import selective_scan_naive
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 
@@ -29,7 +29,7 @@ OURS, REFERENCE = "minimamba", "C fast-math"
 
 
 def draw(shape, dtype, seed=0):
-    """Return (u, delta, bias, A, B, C, D, z) as Mamba initializes them, and a cotangent."""
+    """Return (u, delta, A, B, C, D, z, bias) as Mamba initializes them, and a cotangent."""
     b, l, e, n = shape
     rng = np.random.default_rng(seed)
     step = np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), e))
@@ -39,16 +39,15 @@ def draw(shape, dtype, seed=0):
     u, z, dy = (rng.standard_normal(sequence) for _ in range(3))
     delta = 0.5 * rng.standard_normal(sequence)
     B, C = rng.standard_normal(tokens), rng.standard_normal(tokens)
-    inputs = (u, delta, bias, A, B, C, rng.standard_normal(e), z)
+    inputs = (u, delta, A, B, C, rng.standard_normal(e), z, bias)
     return [x.astype(dtype) for x in inputs], dy.astype(dtype)
 
 
 def ours(inputs, dy):
     """Return our two calls."""
-    u, delta, bias, A, B, C, D, z = inputs
 
     def forward():
-        return selective_scan(u, delta, A, B, C, D, z, bias, True)
+        return selective_scan(*inputs, True)
 
     def both():
         y, _, cache = forward()
@@ -57,19 +56,14 @@ def ours(inputs, dy):
     return forward, both
 
 
-def naive(inputs):
-    """Return the definition, forward only."""
-    u, delta, bias, A, B, C, D, z = inputs
-    return lambda: selective_scan_naive(u, delta, A, B, C, D, z, bias, True)
-
-
 def contenders(shape, inputs, dy):
     """Return {name: (forward, both or None)}, ours first; very slow ones not where it hurts."""
-    calls = {OURS: ours(inputs, dy), "NumPy, the definition": (naive(inputs), None)}
+    calls = {OURS: ours(inputs, dy)}
+    calls["NumPy, the definition"] = (lambda: selective_scan_naive(*inputs, True), None)
     if native.unavailable() is None:
         for flavour in native.FLAGS:
             calls[flavour] = native.selective_scan(flavour, inputs, dy)
-    return calls | peers(inputs, dy)
+    return calls | peers.selective_scans(inputs, dy)
 
 
 def output(forward):
@@ -85,7 +79,7 @@ def output(forward):
 def missing():
     """Return {name: reason} of what is not there to compare with."""
     reason = native.unavailable()
-    return left_out() | ({} if reason is None else dict.fromkeys(native.FLAGS, reason))
+    return peers.left_out() | ({} if reason is None else dict.fromkeys(native.FLAGS, reason))
 
 
 def memcpy(inputs):

@@ -27,13 +27,14 @@ from benchmarks.common import (
     say_left_out,
     show,
 )
+from benchmarks.peers import mambapy_pscan, torch_loop
 from minimamba import EchoConfig, echo_loss, echo_loss_backward, init_echo
 from minimamba.ops.adam import adam_init, adam_update
 from minimamba.trees import tree_leaves, tree_map
 
 SIZES = [(64, 50), (256, 50), (64, 200), (256, 200)]
 ITEMS, RATE, OURS = 3416, 0.2, "minimamba"
-SCANS = {"torch, loop": "loop", "torch, mambapy pscan": "pscan"}
+SCANS = {"torch, loop": torch_loop, "torch, mambapy pscan": mambapy_pscan}
 NEEDS = {"torch, loop": ("torch",), "torch, mambapy pscan": ("torch", "mambapy.pscan")}
 
 
@@ -59,13 +60,12 @@ def our_step(batch, params):
 
 
 def torch_step(batch, params, scan):
-    """Return the same in PyTorch; `scan` is the name of one in `echo_torch`."""
+    """Return the same in PyTorch."""
     import torch
 
     from benchmarks.cpu import echo_torch
 
     torch.set_num_threads(1)
-    scan = getattr(echo_torch, scan)
     params, batch = echo_torch.to_torch(params), [torch.from_numpy(x) for x in batch]
     optimizer = torch.optim.Adam([leaf for _, leaf in tree_leaves(params)])
 

@@ -5,9 +5,7 @@ norms and its scan in float32 whatever it is given, so it runs in float32; ours 
 the truth, and what float32 may differ from it is derived, see `assert_float32_of`.
 """
 
-import importlib.util
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +20,10 @@ from tests.models.helpers import random_echo, random_rows
 from tests.models.test_mamba_lm import to_entries
 
 torch = pytest.importorskip("torch", reason="needs the extra `peers`")
+from benchmarks import peers  # noqa: E402  (after what it needs)
+from benchmarks.cpu import echo_torch  # noqa: E402
+
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ECHO_TORCH = Path(__file__).parents[2] / "benchmarks" / "cpu" / "echo_torch.py"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,15 +43,6 @@ def worst(ours, theirs):
 # --- EchoMamba4Rec against autograd on the same tree
 
 
-@pytest.fixture(scope="module")
-def echo_torch():
-    """Load the benchmark's model from its file, which leaves sys.path and sys.modules alone."""
-    spec = importlib.util.spec_from_file_location("echo_torch", ECHO_TORCH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def draw_echo(seed, outer, inner, length):
     """Return weights of random sizes and a batch with histories of length 1, all, and between."""
     rng = np.random.default_rng(seed)
@@ -63,18 +54,18 @@ def draw_echo(seed, outer, inner, length):
     return params, random_rows(seed, lengths, length, items)
 
 
-@pytest.mark.parametrize("scan", ["loop", "pscan"])
+@pytest.mark.parametrize("scan", [peers.torch_loop, peers.mambapy_pscan])
 @pytest.mark.parametrize("outer, inner", [(1, 1), (2, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize("length", [1, 6, 9, 16])
-def test_echos_loss_and_every_gradient_equal_autograd(echo_torch, length, outer, inner, scan):
-    if scan == "pscan":
+def test_echos_loss_and_every_gradient_equal_autograd(length, outer, inner, scan):
+    if scan is peers.mambapy_pscan:
         pytest.importorskip("mambapy", reason="needs the extra `peers`")
     params, batch = draw_echo(100 * length + 10 * outer + inner, outer, inner, length)
     assert params.item_embedding[0].all()  # the padding's row is not zero
     loss, cache = echo_loss(*batch, params)
     ours = dict(tree_leaves(echo_loss_backward(cache)))
     leaves = echo_torch.to_torch(params)
-    value = echo_torch.loss(*map(torch.from_numpy, batch), leaves, 0.0, getattr(echo_torch, scan))
+    value = echo_torch.loss(*map(torch.from_numpy, batch), leaves, 0.0, scan)
     theirs = echo_torch.gradients(value, leaves)
     # a few thousand roundings of 1e-16 in a row, and gradients may cancel a thousandfold
     assert abs(loss - value.item()) <= 1e-10 * abs(value.item())
