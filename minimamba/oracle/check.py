@@ -6,16 +6,16 @@ from inspect import Signature, signature
 
 import numpy as np
 
-from minimamba.oracle.bound.judge import accepted
+from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.bound.judge import Judge, accepted
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.models import small_weights
 from minimamba.oracle.cases.shrink import shrink
 from minimamba.oracle.cases.sizes import KINDS
-from minimamba.oracle.failures import failures
 from minimamba.oracle.job import Job
-from minimamba.oracle.relations.table import RELATIONS
+from minimamba.oracle.relations.table import RELATIONS, broken
 from minimamba.oracle.report import Failure, Repeat, Report, Row, words
-from minimamba.oracle.target.call import DidNotReturn, DidNotRun, Target
+from minimamba.oracle.target.call import NoAnswer, Target, TimedOut
 from minimamba.oracle.target.discover import capabilities_of, discover
 from minimamba.oracle.target.paste import code
 
@@ -79,7 +79,7 @@ def check(fn, **options):
         share = (started + job.seconds - time.monotonic()) / (len(job.dtypes) - i)
         try:
             _Trial(target, job, dtype, report).go(share)
-        except DidNotRun as error:
+        except NoAnswer as error:
             report.error = f"{dtype}: it {error}"
             break
     report.seconds = time.monotonic() - started
@@ -130,7 +130,7 @@ class _Trial:
             failing, i = failing + failed, i + 1
         self.report.rows += self.rows.values()
         self.report.repeats += self.repeats.values()
-        self.report.notes += [_little_said(r) for r in self.rows.values() if r.vacuous > 0.1]
+        self.report.notes += [r.doubt() for r in self.rows.values() if r.vacuous > 0.1]
         patience = min(12.0, 0.4 * seconds)  # for making small cases of the failures
         for n, (key, (case, sentence)) in enumerate(self.found.items()):
             self._explain(key, case, sentence, patience / 4 if n < 4 else 0.0)
@@ -139,9 +139,9 @@ class _Trial:
         """Judge one case; return whether anything failed."""
         try:
             failed, judged = failures(self.target, case, self.profile)
-        except DidNotReturn:
+        except TimedOut:
             raise
-        except DidNotRun as error:
+        except NoAnswer as error:
             if case.kind and case.kind not in (self.declared or ()):  # not made for such a size
                 why = f"it {error}, at {words(case.sizes())}"
                 self.report.skipped.setdefault(f"{case.kind} ({self.dtype})", why)
@@ -157,7 +157,7 @@ class _Trial:
         """Return the failures of a case, whatever they are, and the findings behind them."""
         try:
             return failures(self.target, case, self.profile, names)
-        except DidNotRun as error:
+        except NoAnswer as error:
             return {("call", ""): f"it {error}"}, []
 
     def _explain(self, key, case, sentence, seconds):
@@ -178,6 +178,41 @@ class _Trial:
             self.report.heat = (f"{output}, {self.dtype}, as drawn", big.where)
 
 
+def failures(target, case, profile, names=tuple(RELATIONS)):
+    """Return {(kind, output): sentence} of one case, and the findings behind it.
+
+    `profile` is the arithmetic that passes, `names` the relations that are tried.
+    """
+    result, judge = target.call(case), Judge(case, accept=profile)
+    judged, found = judge.findings(result), {}
+    shaped = not any("shape" in s or "array of" in s for s in result.complaints)
+    for f in (f for f in judged if f.ratio > 1 and shaped):
+        size = "not a number" if f.ratio == np.inf else f"{f.ratio:.3g} tolerances off"
+        grades_to = f"; explained by: {f.grade}" if f.grade else ""
+        found["reference", f.output] = f"{f.output} is {size}{grades_to}"
+    said = {"contract": result.complaints, "dtype": dtype_complaints(case, result)}
+    for kind, sentence in ((k, s) for k, sentences in said.items() for s in sentences):
+        found.setdefault((kind, sentence.split()[0]), sentence)
+    for k in (f"d{k}" for k in case.inputs if result.grads and f"d{k}" in judge.want):
+        if k not in result.grads:
+            found["contract", k] = f"{k} was not returned by backward"
+    if shaped and names:
+        rng = np.random.default_rng([7, *case.seed])
+        relations = broken(target, case, judge, result, rng, names)
+        found |= {(name, ""): sentence for name, sentence in relations.items()}
+    return found, judged
+
+
+def dtype_complaints(case, result):
+    """Yield a sentence for every array that came back in a dtype the contract does not allow."""
+    sixteen = case.dtype in ("float16", "bfloat16")
+    for name, got in result.dtypes.items():
+        main = name == next(iter(case.contract.outputs))
+        allowed = {case.dtype} | ({"float32"} if sixteen and not main else set())
+        if bound.REAL.get(got, got) not in allowed:
+            yield f"{name} has dtype {got}, expected {case.dtype}"
+
+
 def repeat(target, case, found):
     """Call a case twice, and count in `found`, by output, whether the results are the same."""
     one, two = target.call(case), target.call(case)
@@ -185,11 +220,6 @@ def repeat(target, case, found):
         row = found.setdefault(name, Repeat(name, case.dtype))
         row.calls += 1
         row.different += not np.array_equal(x, two.arrays()[name], equal_nan=True)
-
-
-def _little_said(row):
-    share = f"{100 * row.vacuous:.0f} % of {row.output} ({row.dtype}) says nothing"
-    return f"{share}: there the tolerance is larger than the value; float64 says more"
 
 
 def axes(case):

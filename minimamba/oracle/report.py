@@ -39,6 +39,10 @@ class Row:
         self.grade = max(self.grade, f.grade, key=ladder.index)
         self.passed = self.passed and f.ratio <= 1
 
+    def doubt(self):
+        share = f"{100 * self.vacuous:.0f} % of {self.output} ({self.dtype}) says nothing"
+        return f"{share}: there the tolerance is larger than the value; float64 says more"
+
 
 @dataclass
 class Failure:

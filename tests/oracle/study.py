@@ -29,8 +29,8 @@ from minimamba.ops.selective import scan as selective
 from minimamba.oracle.bound.judge import Judge, accepted
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.sizes import KINDS
-from minimamba.oracle.failures import failures
-from minimamba.oracle.target.call import DidNotRun, Target
+from minimamba.oracle.check import failures
+from minimamba.oracle.target.call import NoAnswer, Target
 
 from .mutants.kill import RIGHT, WEIGHTS, target_of
 
@@ -128,7 +128,7 @@ def study(name, target, capabilities, dtype, cases, stream):
         case = drawn(target, (1, stream, i), dtype, capabilities)
         try:
             found, judged = failures(target, case, accepted(dtype))
-        except DidNotRun as error:
+        except NoAnswer as error:
             refused.append(f"{i}: {case.kind}: {error}")
             continue
         alarms += [f"{i}: {s}" for s in found.values()]

@@ -12,7 +12,7 @@ from minimamba.oracle.relations.general import (
 )
 from minimamba.oracle.relations.padding import padding
 from minimamba.oracle.relations.scan import duality, extremes, time_shift, zero_delta
-from minimamba.oracle.target.call import DidNotRun
+from minimamba.oracle.target.call import NoAnswer
 
 RELATIONS = {
     "split": split,
@@ -36,7 +36,7 @@ def broken(target, case, judge, result, rng, names=tuple(RELATIONS)):
         try:
             with np.errstate(all="ignore"):
                 sentence = RELATIONS[name](target, case, judge, result, rng)
-        except DidNotRun as error:
+        except NoAnswer as error:
             sentence = f"the callable {error}"
         if sentence:
             found[name] = sentence

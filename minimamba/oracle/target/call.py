@@ -13,11 +13,11 @@ TIMED = {"bld", "bln", "blgn", "bjd", "bldn"}  # in layout bdl the second of the
 LAID_OUT = TIMED | {"bd", "bn", "bgn"}  # activations: weights and states come row by row
 
 
-class DidNotRun(Exception):
-    """The callable raised, hung or returned something that is no answer; the message says which."""
+class NoAnswer(Exception):
+    """The callable raised, hung or returned what is no answer; the message says which."""
 
 
-class DidNotReturn(DidNotRun):
+class TimedOut(NoAnswer):
     """The callable hung."""
 
 
@@ -65,7 +65,7 @@ class Target:
         try:
             arrays = {k: self._array(case, k) for k in case.inputs}
         except (RuntimeError, TypeError, ValueError, ImportError) as error:
-            raise DidNotRun(f"cannot be given {case.dtype}: {error}") from error
+            raise NoAnswer(f"cannot be given {case.dtype}: {error}") from error
         before = {k: self.frame.host(x) for k, x in arrays.items()}
         wanted = gradients and self.differentiates and bool(case.cotangents)
         result = self._limited(self._call_and_pull, case, arrays, wanted, more)
@@ -90,12 +90,12 @@ class Target:
         thread.start()
         thread.join(self.limit)
         if not box:
-            raise DidNotReturn(f"did not return within {self.limit:g} s")
-        if isinstance(box[0], DidNotRun):
+            raise TimedOut(f"did not return within {self.limit:g} s")
+        if isinstance(box[0], NoAnswer):
             raise box[0]
         if isinstance(box[0], BaseException):
             text = (str(box[0]).strip().splitlines() or [""])[0][:160]
-            raise DidNotRun(f"raised {type(box[0]).__name__}: {text}") from box[0]
+            raise NoAnswer(f"raised {type(box[0]).__name__}: {text}") from box[0]
         return box[0]
 
     def _call_and_pull(self, case, arrays, wanted, more):
@@ -146,7 +146,7 @@ class Target:
         parts = [x for x in parts if self.frame.is_array(x)][: len(names)]
         if not parts:
             kind = "nothing" if returned is None else type(returned).__name__
-            raise DidNotRun(f"returned {kind} instead of {' and '.join(names)}")
+            raise NoAnswer(f"returned {kind} instead of {' and '.join(names)}")
         named = dict(zip(names, parts, strict=False))
         if self.contract.in_place and len(parts) == 1:
             named[state[1]] = arrays[state[0]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from minimamba.oracle.cases.sizes import KINDS
-from minimamba.oracle.target.call import DidNotRun
+from minimamba.oracle.target.call import NoAnswer
 
 FEATURES = {
     "selective_scan": ("constant", "groups", "complex", "initial_state with seq_idx"),
@@ -44,7 +44,7 @@ def discover(target, dtype, declared, draw, skipped):
     """Return the capabilities that cases may use; say of every other one why not.
 
     `declared` must work; None finds out by trying. `draw` is called with a seed and capabilities,
-    `skipped` receives {capability: reason}. `DidNotRun` says that not even the plainest case can
+    `skipped` receives {capability: reason}. `NoAnswer` says that not even the plainest case can
     be called, or that what is declared cannot be had.
     """
     contract = target.contract
@@ -69,7 +69,7 @@ def _lacks(target, dtype, declared, draw, name, always):
         return "not declared"
     absent = [k for k in needs or {name} & set(contract.flags) if not target.takes(k)]
     if absent and asked is not None:
-        raise DidNotRun(f"was declared to take {absent[0]}, which is not an argument")
+        raise NoAnswer(f"was declared to take {absent[0]}, which is not an argument")
     if absent:
         return "not an argument"
     if name == "complex" and dtype not in ("float32", "float64"):
@@ -86,7 +86,7 @@ def _tried(target, name, case):
             return "it does not compute with the weights it is called with"
         with _strict_casts(target.frame):
             result = target.call(case, gradients=False)
-    except DidNotRun as error:
+    except NoAnswer as error:
         return f"it {error}"
     return _not_real(case, result) if name == "complex" else None
 
@@ -126,7 +126,7 @@ def _gradients(target, declared, draw, always, skipped):
     have, both = set(), ("gradients", "state_gradient")
     if not target.differentiates:
         if declared and declared & set(both):
-            raise DidNotRun("was declared to have gradients, and has none; pass a backward")
+            raise NoAnswer("was declared to have gradients, and has none; pass a backward")
         skipped["gradients"] = f"{target.frame.name} has none; pass a backward"
         return have
     for name in both if target.contract.state else both[:1]:
@@ -136,9 +136,9 @@ def _gradients(target, declared, draw, always, skipped):
         try:
             _pulled_back(target, draw((0, 2), always | {"gradients"} | have | {name}), name)
             have.add(name)
-        except DidNotRun as error:
+        except NoAnswer as error:
             if declared is not None:
-                raise DidNotRun(f"was declared to have {name}, but {error}") from error
+                raise NoAnswer(f"was declared to have {name}, but {error}") from error
             skipped[name] = f"it {error}"
             break
     return have
@@ -152,4 +152,4 @@ def _pulled_back(target, case, name):
         case = replace(case, cotangents=only, memory="contiguous")
     grads = target.call(case).grads
     if not grads or (name == "state_gradient" and not any(np.any(g) for g in grads.values())):
-        raise DidNotRun("gives no gradient there")
+        raise NoAnswer("gives no gradient there")

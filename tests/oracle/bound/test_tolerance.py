@@ -8,7 +8,7 @@ import pytest
 from minimamba.oracle.bound.judge import Judge, accepted, grades
 from minimamba.oracle.bound.tolerance import recurrence_bound, unit_roundoff
 from minimamba.oracle.cases.draw import draw
-from minimamba.oracle.failures import failures
+from minimamba.oracle.check import failures
 from minimamba.oracle.truth.arithmetic import exact
 from minimamba.oracle.truth.scan import recurrence
 

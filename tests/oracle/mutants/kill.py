@@ -8,8 +8,8 @@ import numpy as np
 from minimamba.oracle.bound.judge import accepted
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.sizes import KINDS
-from minimamba.oracle.failures import failures
-from minimamba.oracle.target.call import DidNotRun, Target
+from minimamba.oracle.check import failures
+from minimamba.oracle.target.call import NoAnswer, Target
 
 HERE = Path(__file__).parent
 OPS = (HERE / "base.py").read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def first_kill(target, cases=160, dtype="float32"):
         case = draw(op, (0, i), dtype, capabilities, **like)
         try:
             found, _ = failures(target, case, accepted(dtype))
-        except DidNotRun as error:
+        except NoAnswer as error:
             if case.kind:  # whoever raises at an unusual size has said that it is not right there
                 continue
             return i, {("call", ""): str(error)}

@@ -7,7 +7,7 @@ import pytest
 
 from minimamba.oracle.bound.judge import accepted
 from minimamba.oracle.cases.draw import draw
-from minimamba.oracle.failures import failures
+from minimamba.oracle.check import failures
 from minimamba.oracle.relations.table import RELATIONS
 
 from ..mutants import base
