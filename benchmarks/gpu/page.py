@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from minimamba import gpu
+from minimamba.files import write_atomically
 
 
 class NotRun(Exception):
@@ -38,8 +39,7 @@ class Page:
         text = json.dumps(
             {"results": self.results, "left out": self.left_out, "errors": self.errors}, indent=1
         )
-        self.path.with_suffix(".tmp").write_text(text + "\n")
-        self.path.with_suffix(".tmp").replace(self.path)
+        write_atomically(self.path, (text + "\n").encode())
 
     def run(self, jobs):
         """Run jobs, a {name: call}, while there is time; put what each returns."""

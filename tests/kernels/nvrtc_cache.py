@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from benchmarks.gpu import nvrtc
+from minimamba.files import write_atomically
 from minimamba.kernels import scan, selective
 from minimamba.kernels.compile import source
 from tests.emulator import cache_folder
@@ -47,6 +48,5 @@ def compiled(files, options, arch):
     path = cache_folder() / f"{key}.json"
     if not path.exists():
         found = nvrtc.resources(nvrtc.compile_cubin(code, options, arch)[1])
-        path.with_suffix(".tmp").write_text(json.dumps(found))
-        path.with_suffix(".tmp").replace(path)
+        write_atomically(path, json.dumps(found).encode())
     return json.loads(path.read_text())
