@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import nbformat
-from check import Verdict
+from check.grade import Verdict
 
 TUTORIALS = Path(__file__).resolve().parents[2] / "tutorials"
 

@@ -7,14 +7,14 @@ import re
 import check
 import numpy as np
 import pytest
-from check import Exercise, Mistake, grade
 from check.difference import difference, first_difference
+from check.grade import Exercise, exercise, grade
 
 EXERCISES = [
-    pytest.param(exercise, id=f"{module.name}-{name}")
+    pytest.param(found, id=f"{module.name}-{name}")
     for module in pkgutil.iter_modules(check.__path__)
-    for name, exercise in vars(importlib.import_module(f"check.{module.name}")).items()
-    if isinstance(exercise, Exercise)
+    for name, found in vars(importlib.import_module(f"check.{module.name}")).items()
+    if isinstance(found, Exercise)
 ]
 
 
@@ -22,10 +22,16 @@ def draw(rng):
     return rng.normal(size=(2, 5)), rng.normal(size=(2, 5))
 
 
-DOUBLE = Exercise("Difference", lambda a, b: a - b, draw, "subtract", (
-    Mistake("the two are swapped", lambda a, b: b - a),
-    Mistake("b is added", lambda a, b: a + b),
-))  # fmt: skip
+DOUBLE = exercise(
+    "Difference",
+    lambda a, b: a - b,
+    draw,
+    "subtract",
+    "the two are swapped",
+    lambda a, b: b - a,
+    "b is added",
+    lambda a, b: a + b,
+)
 
 
 def unwritten(*_):
@@ -99,7 +105,9 @@ def test_two_numbers_are_shown_with_the_digits_that_tell_them_apart():
     assert one != other
 
 
-PARTS = Exercise("Parts", lambda a, b: (a + b, a - b), draw, "add and subtract", DOUBLE.mistakes)
+PARTS = DOUBLE._replace(
+    title="Parts", reference=lambda a, b: (a + b, a - b), hint="add and subtract"
+)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +134,16 @@ def test_a_right_answer_passes_whatever_its_order_of_rounding():
     assert grade(lambda a, b: -(b - a), DOUBLE)
 
 
-BOTH = Exercise("Difference and sum", lambda a, b: (a - b, a + b), draw, "subtract, add", (
-    Mistake("the difference is wrong", lambda a, b: (b - a, a + b)),
-    Mistake("the sum is wrong", lambda a, b: (a - b, a - 2 * b)),
-))  # fmt: skip
+BOTH = exercise(
+    "Difference and sum",
+    lambda a, b: (a - b, a + b),
+    draw,
+    "subtract, add",
+    "the difference is wrong",
+    lambda a, b: (b - a, a + b),
+    "the sum is wrong",
+    lambda a, b: (a - b, a - 2 * b),
+)
 
 
 @pytest.mark.parametrize(
@@ -147,26 +161,26 @@ def test_two_mistakes_in_two_outputs_get_their_hints_in_turn(yours, words):
 
 @pytest.mark.parametrize("number", [1.5, np.float64(1.5), 3 / 2 + 0j, np.array(1.5)])
 def test_a_single_number_may_come_in_any_wrapping(number):
-    exercise = Exercise("Number", lambda x: 1.5, lambda rng: (rng.random(),), "count")
-    assert grade(lambda x: number, exercise)
-    assert not grade(lambda x: "1.5", exercise)
-    assert not grade(lambda x: np.float32(1.5000001), exercise)
+    asked = exercise("Number", lambda x: 1.5, lambda rng: (rng.random(),), "count")
+    assert grade(lambda x: number, asked)
+    assert not grade(lambda x: "1.5", asked)
+    assert not grade(lambda x: np.float32(1.5000001), asked)
 
 
 def test_arguments_that_grow_are_seen():
-    exercise = Exercise("Length", lambda x: len(x), lambda rng: ([1.0, 2.0],), "count")
-    assert "changed its arguments" in str(grade(lambda x: x.append(3.0) or 2, exercise))
+    asked = exercise("Length", lambda x: len(x), lambda rng: ([1.0, 2.0],), "count")
+    assert "changed its arguments" in str(grade(lambda x: x.append(3.0) or 2, asked))
 
 
-@pytest.mark.parametrize("exercise", EXERCISES)
-def test_an_exercise_takes_its_reference(exercise):
-    assert exercise(exercise.reference), exercise(exercise.reference)
+@pytest.mark.parametrize("asked", EXERCISES)
+def test_an_exercise_takes_its_reference(asked):
+    assert asked(asked.reference), asked(asked.reference)
 
 
-@pytest.mark.parametrize("exercise", EXERCISES)
-def test_an_exercise_has_a_mistake_and_knows_each_by_its_hint(exercise):
-    assert exercise.mistakes, "which mistake is the commonest?"
-    for mistake in exercise.mistakes:
-        verdict = exercise(mistake.wrong)
+@pytest.mark.parametrize("asked", EXERCISES)
+def test_an_exercise_has_a_mistake_and_knows_each_by_its_hint(asked):
+    assert asked.mistakes, "which mistake is the commonest?"
+    for mistake in asked.mistakes:
+        verdict = asked(mistake.wrong)
         assert not verdict, mistake.hint
         assert f"Hint: {mistake.hint}" in str(verdict), str(verdict)

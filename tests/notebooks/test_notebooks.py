@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from check import Exercise
+from check.grade import Exercise
 
 from minimamba import ops
 from tests.notebooks.runner import TUTORIALS, load, notebooks, run, tags
@@ -25,11 +25,9 @@ DIRECTIVE = re.compile(r"^(:::|```\{)|\{(eq|ref|numref|doc|math|cite)\}`", re.MU
 def library_names():
     """Return every public name that can be called of the public modules of the ops."""
     names = set()
-    for module in pkgutil.iter_modules(ops.__path__):
-        if not module.name.startswith("_"):
-            path = f"minimamba.ops.{module.name}"
-            loaded = vars(importlib.import_module(path)).items()
-            names |= {n for n, v in loaded if getattr(v, "__module__", None) == path}
+    for module in pkgutil.walk_packages(ops.__path__, f"{ops.__name__}."):
+        loaded = vars(importlib.import_module(module.name)).items()
+        names |= {n for n, v in loaded if getattr(v, "__module__", None) == module.name}
     return {name for name in names if not name.startswith("_")}
 
 
@@ -125,6 +123,6 @@ def test_every_check_is_one_of_the_library(path):
         if "check" in tags(cell):
             module, name = re.match(r"(check)\.(\w+)\(", cell.source).groups()
             source = "\n".join(c.source for c in code(load(path)))
-            topic = re.search(r"from minimamba\.check import (\w+) as check", source)[1]
+            topic = re.search(r"^from check import (\w+) as check$", source, re.M)[1]
             library = importlib.import_module(f"check.{topic}")
             assert isinstance(getattr(library, name), Exercise), module

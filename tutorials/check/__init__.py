@@ -1,12 +1,8 @@
 """Checks for the exercises of the course: each grades one function that the reader wrote.
 
-Every module here belongs to one tutorial and holds one `Exercise` for each of its exercises:
+Every module here belongs to one tutorial and holds one exercise for each of its exercises:
 
 >>> from check import recurrence as check
 >>> check.unroll(lambda a, b, h0: a)  # doctest: +ELLIPSIS
 ✗ The recurrence, one step at a time: ...
 """
-
-from check.grade import Exercise, Mistake, Verdict, grade
-
-__all__ = ["Exercise", "Mistake", "Verdict", "grade"]

@@ -52,14 +52,20 @@ class Exercise(NamedTuple):
         return grade(yours, self)
 
 
-def grade(yours, exercise):
+def exercise(title, reference, draw, hint, *mistakes, bound=None):
+    """Return an `Exercise`; its mistakes are given flat, in turn a hint and a wrong version."""
+    pairs = zip(mistakes[::2], mistakes[1::2], strict=True)
+    return Exercise(title, reference, draw, hint, tuple(Mistake(*p) for p in pairs), bound)
+
+
+def grade(yours, asked):
     """Return the `Verdict` on `yours`: shape, dtype, finite, zeros, then the worst value.
 
     Parameters
     ----------
     yours : callable
         The reader's function, or a plain value where the exercise asks for a number.
-    exercise : Exercise
+    asked : Exercise
         What is asked.
 
     Returns
@@ -69,7 +75,7 @@ def grade(yours, exercise):
 
     Examples
     --------
-    >>> double = Exercise("Twice", lambda x: 2 * x, lambda rng: (rng.normal(size=3),), "Add.")
+    >>> double = exercise("Twice", lambda x: 2 * x, lambda rng: (rng.normal(size=3),), "Add.")
     >>> grade(lambda x: x + x, double)
     ✓ Twice: right on 5 inputs.
     >>> grade(lambda x: -2 * x, double)  # doctest: +ELLIPSIS
@@ -78,34 +84,34 @@ def grade(yours, exercise):
     """
     function = yours if callable(yours) else lambda *arguments: yours
     for seed in SEEDS:
-        arguments = exercise.draw(np.random.default_rng(seed))
-        complaint = _complaint(function, arguments, exercise)
+        arguments = asked.draw(np.random.default_rng(seed))
+        complaint = _complaint(function, arguments, asked)
         if complaint:
-            return Verdict(False, exercise.title, complaint)
-    return Verdict(True, exercise.title, f"right on {len(SEEDS)} inputs.")
+            return Verdict(False, asked.title, complaint)
+    return Verdict(True, asked.title, f"right on {len(SEEDS)} inputs.")
 
 
-def _complaint(function, arguments, exercise):
+def _complaint(function, arguments, asked):
     """Return what is wrong with one call, or None."""
     given = copy.deepcopy(arguments)
     try:
         with np.errstate(all="ignore"):
             answer = function(*given)
     except NotImplementedError:
-        return f"not written yet.\n  Hint: {exercise.hint}"
+        return f"not written yet.\n  Hint: {asked.hint}"
     except Exception as error:  # whatever the reader's code raises is the answer to show
-        return f"stopped with {_said(error)}\n  Hint: {exercise.hint}"
+        return f"stopped with {_said(error)}\n  Hint: {asked.hint}"
     if answer is None:
-        return f"returned nothing; is the `return` missing?\n  Hint: {exercise.hint}"
+        return f"returned nothing; is the `return` missing?\n  Hint: {asked.hint}"
     if not _same(given, arguments):
         return "changed its arguments in place.\n  Hint: work on a copy."
-    wanted = outputs(exercise.reference(*arguments))
+    wanted = outputs(asked.reference(*arguments))
     got = outputs([answer] if len(wanted) == 1 and isinstance(answer, list) else answer)
-    allowed = _allowed(exercise, arguments, wanted)
+    allowed = _allowed(asked, arguments, wanted)
     found = first_difference(got, wanted, allowed)
     if found is None:
         return None
-    hint = _diagnose(found[0], got, wanted, allowed, arguments, exercise)
+    hint = _diagnose(found[0], got, wanted, allowed, arguments, asked)
     return f"{found[1]}\n  Hint: {hint}"
 
 
@@ -115,7 +121,7 @@ def _said(error):
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _diagnose(first, got, wanted, allowed, arguments, exercise):
+def _diagnose(first, got, wanted, allowed, arguments, asked):
     """Return the hint of the mistake that gives the reader's numbers, or the exercise's own.
 
     A mistake that explains every output comes before one that explains the first wrong one, so
@@ -123,15 +129,15 @@ def _diagnose(first, got, wanted, allowed, arguments, exercise):
     """
     if len(got) != len(wanted):
         extra = first_difference(got[: len(wanted)], wanted, allowed) is None
-        return "what comes first is right; return nothing else." if extra else exercise.hint
+        return "what comes first is right; return nothing else." if extra else asked.hint
     g, w, tolerance = got[first], wanted[first], allowed[first]
     partly = []
-    for wrong, hint in _made(exercise.mistakes, arguments, wanted, allowed):
+    for wrong, hint in _made(asked.mistakes, arguments, wanted, allowed):
         if all(map(_match, got, wrong, allowed)):
             return hint
         if _match(g, wrong[first], tolerance) and difference(wrong[first], w, tolerance):
             partly.append(hint)
-    return (*partly, *_common(got, wanted, allowed, first), exercise.hint)[0]
+    return (*partly, *_common(got, wanted, allowed, first), asked.hint)[0]
 
 
 def _made(mistakes, arguments, wanted, allowed):
@@ -179,20 +185,20 @@ def _match(g, wrong, tolerance):
     return bool(np.isclose(g, wrong, rtol=1e-12, atol=limit, equal_nan=True).all())
 
 
-def _allowed(exercise, arguments, wanted):
+def _allowed(asked, arguments, wanted):
     """Return how far each output may be off: the oracle's bound, or what input roundings do.
 
     Moving every input by a relative step s moves the output by about s times its condition; one
     rounding is a move by eps. The step here is the root of eps, so that the differences are not
     themselves lost in rounding.
     """
-    if exercise.bound is not None:
-        return tuple(exercise.bound(*arguments))
+    if asked.bound is not None:
+        return tuple(asked.bound(*arguments))
     eps = max((np.finfo(w.dtype).eps for w in wanted if w.dtype.kind in "fc"), default=0.0)
     step = np.sqrt(eps)
     rng, moved = np.random.default_rng(0), [0.0] * len(wanted)
     for _ in range(3):
-        again = outputs(exercise.reference(*_nudge(arguments, step, rng)))
+        again = outputs(asked.reference(*_nudge(arguments, step, rng)))
         changes = [
             float(np.abs(b - a).max(initial=0.0)) for a, b in zip(again, wanted, strict=True)
         ]

@@ -1,7 +1,7 @@
 """Exercises of tutorial 03: the recurrence and its adjoint."""
 
 import numpy as np
-from check.grade import Exercise, Mistake
+from check.grade import exercise
 
 from minimamba.ops.recurrence import recurrence, recurrence_backward
 from minimamba.oracle.bound.tolerance import recurrence_bound, tolerance
@@ -96,154 +96,102 @@ def _segments_from(start):
     return wrong
 
 
-unroll = Exercise(
+unroll = exercise(
     "The recurrence, one step at a time",
     _states,
     _draw,
     "start with `h = h0` and at every step set `h = a[:, t] * h + b[:, t]`, Eq. (3.1).",
-    (
-        Mistake(
-            "the state before the first step is left out: begin with h0, not with zeros.",
-            lambda a, b, h0: _states(a, b, 0 * h0),
-        ),
-        Mistake(
-            "the decay is one step late: the state entering step t is multiplied by a[:, t].",
-            lambda a, b, h0: _states(np.roll(a, 1, axis=1), b, h0),
-        ),
-        Mistake(
-            "the drive is decayed too: only the old state is multiplied by a, Eq. (3.1).",
-            lambda a, b, h0: _states(a, a * b, h0),
-        ),
-        Mistake("a and b have changed places.", lambda a, b, h0: _states(b, a, h0)),
-        Mistake(
-            "these are the states before each step; store h after it.",
-            lambda a, b, h0: _previous(_states(a, b, h0), h0),
-        ),
-        Mistake(
-            "h0 is not one of the states to return: there are as many as steps.",
-            lambda a, b, h0: np.concatenate([h0[:, None], _states(a, b, h0)], axis=1),
-        ),
-        Mistake(
-            "every column is the last state: one array was changed in place again and again.",
-            lambda a, b, h0: _states(a, b, h0)[:, -1:] * np.ones_like(b),
-        ),
-    ),
+    "the state before the first step is left out: begin with h0, not with zeros.",
+    lambda a, b, h0: _states(a, b, 0 * h0),
+    "the decay is one step late: the state entering step t is multiplied by a[:, t].",
+    lambda a, b, h0: _states(np.roll(a, 1, axis=1), b, h0),
+    "the drive is decayed too: only the old state is multiplied by a, Eq. (3.1).",
+    lambda a, b, h0: _states(a, a * b, h0),
+    "a and b have changed places.",
+    lambda a, b, h0: _states(b, a, h0),
+    "these are the states before each step; store h after it.",
+    lambda a, b, h0: _previous(_states(a, b, h0), h0),
+    "h0 is not one of the states to return: there are as many as steps.",
+    lambda a, b, h0: np.concatenate([h0[:, None], _states(a, b, h0)], axis=1),
+    "every column is the last state: one array was changed in place again and again.",
+    lambda a, b, h0: _states(a, b, h0)[:, -1:] * np.ones_like(b),
     bound=_state_bound,
 )
 
-adjoint = Exercise(
+
+adjoint = exercise(
     "The adjoint state",
     _adjoint,
     lambda rng: _draw_backward(rng)[:2],
     "begin at the end, where g is dh, and walk to the front with Eq. (3.3).",
-    (
-        Mistake(
-            "off by one: g_{t+1} comes back through a_{t+1}, the decay of the step it left by.",
-            lambda dh, a: _states(a[:, ::-1], dh[:, ::-1], np.zeros_like(dh[:, 0]))[:, ::-1],
-        ),
-        Mistake(
-            "it runs forward in time: gradients flow from the last step to the first.",
-            lambda dh, a: _states(a, dh, np.zeros_like(dh[:, 0])),
-        ),
-        Mistake(
-            "a flip is missing: the result must be turned back into the order of time.",
-            lambda dh, a: _adjoint(dh, a)[:, ::-1],
-        ),
-        Mistake(
-            "shifted the wrong way: from g_{t+1} to g_t leads the decay a_{t+1}, not a_{t-1}.",
-            lambda dh, a: _states(_previous(a, 0 * a[:, 0])[:, ::-1], dh[:, ::-1], 0 * dh[:, 0])[
-                :, ::-1
-            ],
-        ),
-        Mistake(
-            "this is a_t g_t, what arrives at h_{t-1}; store g_t before it is multiplied.",
-            lambda dh, a: a * _adjoint(dh, a),
-        ),
-    ),
+    "off by one: g_{t+1} comes back through a_{t+1}, the decay of the step it left by.",
+    lambda dh, a: _states(a[:, ::-1], dh[:, ::-1], np.zeros_like(dh[:, 0]))[:, ::-1],
+    "it runs forward in time: gradients flow from the last step to the first.",
+    lambda dh, a: _states(a, dh, np.zeros_like(dh[:, 0])),
+    "a flip is missing: the result must be turned back into the order of time.",
+    lambda dh, a: _adjoint(dh, a)[:, ::-1],
+    "shifted the wrong way: from g_{t+1} to g_t leads the decay a_{t+1}, not a_{t-1}.",
+    lambda dh, a: _states(_previous(a, 0 * a[:, 0])[:, ::-1], dh[:, ::-1], 0 * dh[:, 0])[:, ::-1],
+    "this is a_t g_t, what arrives at h_{t-1}; store g_t before it is multiplied.",
+    lambda dh, a: a * _adjoint(dh, a),
     bound=_adjoint_bound,
 )
 
-initial_state = Exercise(
+
+initial_state = exercise(
     "The gradient of the initial state",
     lambda dh, a: a[:, 0] * _adjoint(dh, a)[:, 0],
     lambda rng: _draw_backward(rng)[:2],
     "h_0 acts only through the first step, h_1 = a_1 h_0 + b_1; what multiplies it there?",
-    (
-        Mistake(
-            "off by one: g_1 is the gradient of h_1; one more decay leads from h_1 back to h_0.",
-            lambda dh, a: _adjoint(dh, a)[:, 0],
-        ),
-        Mistake(
-            "only the first step's own gradient is used: later steps depend on h_0 as well.",
-            lambda dh, a: a[:, 0] * dh[:, 0],
-        ),
-        Mistake(
-            "only the last state's gradient is carried back; all of dh reaches h_0.",
-            lambda dh, a: np.prod(a, axis=1) * dh[:, -1],
-        ),
-    ),
+    "off by one: g_1 is the gradient of h_1; one more decay leads from h_1 back to h_0.",
+    lambda dh, a: _adjoint(dh, a)[:, 0],
+    "only the first step's own gradient is used: later steps depend on h_0 as well.",
+    lambda dh, a: a[:, 0] * dh[:, 0],
+    "only the last state's gradient is carried back; all of dh reaches h_0.",
+    lambda dh, a: np.prod(a, axis=1) * dh[:, -1],
     bound=_initial_bound,
 )
 
-complex_gradients = Exercise(
+
+complex_gradients = exercise(
     "The gradients of a complex recurrence",
     _gradients,
     _draw_complex,
     "walk back with the conjugate of a_{t+1}, and multiply by the conjugate of h_{t-1}, Eq. (3.5).",
-    (
-        Mistake("no conjugate at all: it is missing in the walk and in da.", _bare),
-        Mistake(
-            "the conjugate is missing in da: the factor is the conjugate of h_{t-1}.",
-            _with_da(_previous),
-        ),
-        Mistake(
-            "the conjugate is missing in the walk: g_{t+1} meets the conjugate of a_{t+1}.",
-            lambda dh, a, h, h0: (
-                _adjoint(dh, a) * _previous(h, h0).conj(),
-                *_bare(dh, a, h, h0)[1:],
-            ),
-        ),
-        Mistake(
-            "the conjugate is missing in dh0: its factor is the conjugate of a_1.",
-            lambda dh, a, h, h0: (
-                *_gradients(dh, a, h, h0)[:2],
-                a[:, 0] * _gradients(dh, a, h, h0)[1][:, 0],
-            ),
-        ),
-        Mistake(
-            "off by one: a_t multiplies h_{t-1}, not h_t.",
-            _with_da(lambda h, h0: h.conj()),
-        ),
-        Mistake(
-            "the first step's da has h_0 for a factor, not zero.",
-            _with_da(lambda h, h0: _previous(h, 0 * h0).conj()),
-        ),
+    "no conjugate at all: it is missing in the walk and in da.",
+    _bare,
+    "the conjugate is missing in da: the factor is the conjugate of h_{t-1}.",
+    _with_da(_previous),
+    "the conjugate is missing in the walk: g_{t+1} meets the conjugate of a_{t+1}.",
+    lambda dh, a, h, h0: (
+        _adjoint(dh, a) * _previous(h, h0).conj(),
+        *_bare(dh, a, h, h0)[1:],
     ),
+    "the conjugate is missing in dh0: its factor is the conjugate of a_1.",
+    lambda dh, a, h, h0: (
+        *_gradients(dh, a, h, h0)[:2],
+        a[:, 0] * _gradients(dh, a, h, h0)[1][:, 0],
+    ),
+    "off by one: a_t multiplies h_{t-1}, not h_t.",
+    _with_da(lambda h, h0: h.conj()),
+    "the first step's da has h_0 for a factor, not zero.",
+    _with_da(lambda h, h0: _previous(h, 0 * h0).conj()),
     bound=_gradient_bound,
 )
 
-segments = Exercise(
+
+segments = exercise(
     "A sequence in two segments",
     _states,
     _draw,
     "run the first half, then pass its last state as the h0 of the second half.",
-    (
-        Mistake(
-            "the second half starts again from h0; it must continue from the last state.",
-            _segments_from(lambda first, h0: h0),
-        ),
-        Mistake(
-            "the second half starts from zero; it must continue from the last state.",
-            _segments_from(lambda first, h0: 0 * h0),
-        ),
-        Mistake(
-            "the second half starts from the first state of the first half, not from its last.",
-            _segments_from(lambda first, h0: first[:, 0]),
-        ),
-        Mistake(
-            "only the second half is returned; join the two along axis 1.",
-            lambda a, b, h0: _states(a, b, h0)[:, a.shape[1] // 2 :],
-        ),
-    ),
+    "the second half starts again from h0; it must continue from the last state.",
+    _segments_from(lambda first, h0: h0),
+    "the second half starts from zero; it must continue from the last state.",
+    _segments_from(lambda first, h0: 0 * h0),
+    "the second half starts from the first state of the first half, not from its last.",
+    _segments_from(lambda first, h0: first[:, 0]),
+    "only the second half is returned; join the two along axis 1.",
+    lambda a, b, h0: _states(a, b, h0)[:, a.shape[1] // 2 :],
     bound=_state_bound,
 )
