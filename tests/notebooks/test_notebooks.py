@@ -26,7 +26,7 @@ def library_names():
     """Return every public name that can be called of the public modules of the ops."""
     names = set()
     for module in pkgutil.walk_packages(ops.__path__, f"{ops.__name__}."):
-        if "._" not in module.name:
+        if not re.search(r"\._|\.selective\.(blocks|memory|plan)$", module.name):  # insides
             loaded = vars(importlib.import_module(module.name)).items()
             names |= {n for n, v in loaded if getattr(v, "__module__", None) == module.name}
     return {name for name in names if not name.startswith("_")}
