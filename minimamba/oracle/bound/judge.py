@@ -137,19 +137,10 @@ class Judge:
             relative = _max(np.where(seen, error / size, 0))
             ulp = _max(error / _spacing(size, dtype))
             blind = (self.tolerance()[name] > size) & (size > 0)
-        return Finding(
-            name,
-            worst,
-            strict,
-            self._grade(name, got, dtype, strict),
-            strict * self.ladder[0].u,
-            ulp,
-            relative,
-            float(np.mean(blind)) if blind.size else 0.0,
-            where,
-            plain(want),
-            got,
-        )
+        grade, units = self._grade(name, got, dtype, strict), strict * self.ladder[0].u
+        vacuous = float(np.mean(blind)) if blind.size else 0.0
+        numbers = (worst, strict, grade, units, ulp, relative, vacuous)
+        return Finding(name, *numbers, where, plain(want), got)
 
     def _grade(self, name, got, dtype, strict):
         if strict <= 1:

@@ -56,19 +56,9 @@ def profile(dtype, **changes):
 def tolerance(program, dtype, **inputs):
     """Return how far each output of a correct implementation may be from the truth.
 
-    Parameters
-    ----------
-    program : callable
-        A program of `truth`.
-    dtype : dtype, str or Profile
-        What the implementation computes in.
-    inputs : arrays and flags, by name
-        Taken as exact: pass what the implementation was given, after rounding to its dtype.
-
-    Returns
-    -------
-    dict of str to array
-        Same names and shapes as `exact` gives; infinite where nothing can be promised.
+    `dtype`, or a `Profile`, is what it computes in. The inputs of the program are taken as exact:
+    pass what the implementation was given, after rounding to its dtype. The names and shapes are
+    those of `arithmetic.exact`; a tolerance is infinite where nothing can be promised.
 
     Examples
     --------

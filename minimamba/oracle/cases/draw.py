@@ -7,6 +7,7 @@ over.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def draw(op, seed, dtype="float32", capabilities=frozenset(), deep=False, like=N
     op : str
         Name of a contract.
     seed : tuple of int
-        Same seed, same case.
+        Same seed, same case: the failures of a report name theirs.
     capabilities : set of str
         Optional inputs, forms of B and C, "complex", "gradients", "state_gradient", and the sizes
         (`sizes.KINDS`) that may appear.
@@ -43,13 +44,10 @@ def draw(op, seed, dtype="float32", capabilities=frozenset(), deep=False, like=N
     like : dict of str to array, optional
         Shapes of the weights, for the operations that bring their own.
 
-    Returns
-    -------
-    Case
-
     Examples
     --------
-    >>> draw("recurrence", (0, 1)).inputs["a"].shape == draw("recurrence", (0, 1)).inputs["b"].shape
+    >>> case = draw("recurrence", (0, 1))
+    >>> case.inputs["a"].shape == case.inputs["b"].shape
     True
     """
     drawer = DRAWERS[contract_of(op).name]
@@ -103,11 +101,8 @@ def _with_cotangents(rng, case, capabilities):
             cotangents[name] = _normal(rng, shape, mixed)
     first, how = next(iter(cotangents)), rng.random()
     if how < 0.15:
-        return replace(
-            case,
-            cotangents=cotangents | {first: np.ones_like(cotangents[first])},
-            memory="expanded",
-        )
+        cotangents[first] = np.ones_like(cotangents[first])
+        return replace(case, cotangents=cotangents, memory="expanded")
     if how < 0.25 and len(cotangents) > 1:  # the loss is of the state alone
         cotangents[first] = np.zeros_like(cotangents[first])
     return replace(case, cotangents=cotangents)
@@ -167,10 +162,8 @@ def _draw_scan_step(rng, sizes, may):
     form = "bgn" if may("groups", 0.4) else "bn"
     if form == "bgn":
         sizes["g"] = int(rng.choice([g for g in (1, 2, 3, 4) if sizes["d"] % g == 0]))
-    regime = str(rng.choice(list(REGIMES)))
-    return _scan_values(
-        rng, sizes, axes | {"B": form, "C": form}, softplus, complex_numbers, regime
-    )
+    axes |= {"B": form, "C": form}
+    return _scan_values(rng, sizes, axes, softplus, complex_numbers, str(rng.choice(list(REGIMES))))
 
 
 def _draw_recurrence(rng, sizes, may):
@@ -198,10 +191,6 @@ def _draw_conv(rng, sizes, may, step=False):
     return x, axes, {"activation": True} if may("activation") else {}
 
 
-def _draw_conv_step(rng, sizes, may):
-    return _draw_conv(rng, sizes, may, step=True)
-
-
 def _draw_filter(rng, sizes, may):
     sizes["l"] = min(max(sizes["l"], 1), 257)  # the truth is a sum over all pairs of l and f
     sizes["f"] = sizes["l"] // 2 + 1
@@ -221,7 +210,7 @@ DRAWERS = {
     "selective_scan_step": _draw_scan_step,
     "recurrence": _draw_recurrence,
     "causal_conv1d": _draw_conv,
-    "causal_conv1d_step": _draw_conv_step,
+    "causal_conv1d_step": partial(_draw_conv, step=True),
     "spectral_filter": _draw_filter,
     "mamba_block": draw_block,
     "mamba_lm": draw_lm,

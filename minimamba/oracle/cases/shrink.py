@@ -9,21 +9,7 @@ LETTERS = "bldgnkj"
 
 
 def shrink(case, fails, seconds=8.0):
-    """Return the smallest case found that still fails.
-
-    Parameters
-    ----------
-    case : Case
-        Fails already.
-    fails : callable
-        Takes a case, tells whether it fails in the same way.
-    seconds : float
-        When to be content.
-
-    Returns
-    -------
-    Case
-    """
+    """Return the smallest case found within some seconds for which `fails(case)` is still true."""
     deadline = time.monotonic() + seconds
 
     def still(candidate):
@@ -93,9 +79,8 @@ def _one_group(case):
 
 def _real(case):
     part = {k: v.real.copy() for k, v in case.inputs.items()}
-    return replace(
-        case, inputs=part, cotangents={k: v.real.copy() for k, v in case.cotangents.items()}
-    )
+    pulled = {k: v.real.copy() for k, v in case.cotangents.items()}
+    return replace(case, inputs=part, cotangents=pulled)
 
 
 def _smaller(case):
@@ -167,7 +152,7 @@ def _simpler(case):
                 continue
             for y in _plainer(x):
                 y = -np.abs(y) if k == "A" and not np.iscomplexobj(y) else y
-                if not np.array_equal(x, y) and _weight(y) < _weight(x):
+                if not np.array_equal(x, y) and _complexity(y) < _complexity(x):
                     yield replace(case, **{group: arrays | {k: y}})
 
 
@@ -189,7 +174,7 @@ def _plainer(x):
                 yield y
 
 
-def _weight(x):
+def _complexity(x):
     """How complicated the values are: 0 and 1 weigh least, many digits most."""
     parts = np.concatenate([np.ravel(x.real), np.ravel(x.imag)])
     digits = [len(f"{v:.6g}".strip("-0.")) for v in parts]

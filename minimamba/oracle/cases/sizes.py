@@ -17,23 +17,11 @@ DEEP = {"long": 0.5, "wide": 0.2, "no steps": 0.01, "no rows": 0.01}
 def draw_sizes(rng, capabilities, deep=False):
     """Return the number of rows, steps, channels and states of a case.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    capabilities : set of str
-        "long", "wide", "no steps" and "no rows" say what may be drawn.
-    deep : bool
-        Long in half of the cases.
-
-    Returns
-    -------
-    sizes : dict of str to int
-    kind : str
-        Which of these it is, or "".
+    The capabilities "long", "wide", "no steps" and "no rows" allow such a kind, which is returned
+    beside the sizes, or "". Half of the deep cases are long.
 
     Examples
     --------
-    >>> import numpy as np
     >>> draw_sizes(np.random.default_rng(0), set())
     ({'b': 3, 'l': 16, 'd': 4, 'n': 2}, '')
     """
@@ -50,12 +38,8 @@ def draw_sizes(rng, capabilities, deep=False):
 
 
 def _long(rng, sizes):
-    return {
-        "b": 1,
-        "l": int(rng.choice(LONG)),
-        "d": min(sizes["d"], 2),
-        "n": min(sizes["n"], 2),
-    }
+    l = int(rng.choice(LONG))
+    return {"b": 1, "l": l, "d": min(sizes["d"], 2), "n": min(sizes["n"], 2)}
 
 
 def _wide(rng, sizes):

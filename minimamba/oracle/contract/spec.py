@@ -5,6 +5,7 @@ n state, g group, k taps, j = k - 1), in the library's channel-last order; layou
 to the end, as mamba_ssm has it. Everything that slices, permutes or shrinks a case reads them.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ class Contract(NamedTuple):
     """One operation. `state` names the input and the output that continue each other."""
 
     name: str
-    program: object
+    program: Callable
     inputs: dict
     outputs: dict  # name -> axes, or "=" and the input it is shaped like; in the order returned
     flags: dict = {}  # noqa: RUF012

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
+from minimamba.oracle.bound.tolerance import profile
+from minimamba.oracle.bound.tracking import Tracking
 from minimamba.oracle.truth.arithmetic import LONG, Multi, Plain, evaluate, exact
 from minimamba.oracle.truth.block import mamba_lm
 from minimamba.oracle.truth.ops import RULES, causal_conv1d, discretize, spectral_filter
 from minimamba.oracle.truth.scan import recurrence, selective_scan
 
+from ..mutants.kill import lm_weights
 from .dual import Duals
 
 CLOSE = 1e-14 if not LONG else 1e-15
@@ -135,21 +138,23 @@ def test_the_truth_without_long_doubles_is_the_same_truth(name):
         assert gap.max() <= 1e-15 * (1 + abs(want[k]).max()), k
 
 
-def block_weights(rng, d=3, e=4, n=2, r=2, k=3):
-    shapes = {"in_proj.weight": (2 * e, d), "conv1d.weight": (e, 1, k), "conv1d.bias": (e,)}
-    shapes |= {"x_proj.weight": (r + 2 * n, e), "dt_proj.weight": (e, r), "dt_proj.bias": (e,)}
-    shapes |= {"A_log": (e, n), "D": (e,), "out_proj.weight": (d, e)}
-    return {k: rng.standard_normal(s) for k, s in shapes.items()}
+@pytest.mark.parametrize(
+    "m", [Plain(), Tracking(profile("float32")), Duals()], ids=lambda m: type(m).__name__
+)
+def test_a_number_beside_a_value_is_the_number_lifted(m):
+    x, two = m.lift(np.array([0.3, -2.0])), m.lift(np.array([2.0]))
+    got = (2 + x, x + 2, 2 - x, x - 2, 2 * x, x * 2)
+    want = (two + x, x + two, two - x, x - two, two * x, x * two)
+    for g, w in zip(got, want, strict=True):
+        parts = [name for name in ("v", "e", "t") if hasattr(g, name)]
+        pairs = [(getattr(g, name), getattr(w, name)) for name in parts] or [(g, w)]
+        assert all(np.array_equal(*pair) for pair in pairs)
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_gradients_of_a_whole_model_are_the_adjoint_of_the_exact_tangent(tied):
     rng = np.random.default_rng(3)
-    p = {"backbone.embeddings.weight": real(rng, 5, 3), "backbone.norm_f.weight": real(rng, 3)}
-    p |= {} if tied else {"lm_head.weight": real(rng, 5, 3)}
-    for i in range(2):
-        p[f"backbone.layers.{i}.norm.weight"] = real(rng, 3)
-        p |= {f"backbone.layers.{i}.mixer.{k}": v for k, v in block_weights(rng).items()}
+    p = lm_weights(v=5, scale=1) | ({} if tied else {"lm_head.weight": real(rng, 5, 3)})
     ids, dout = np.array([[1, 2, 1, 4], [0, 3, 3, 1]]), real(rng, 2, 4, 5)
     res = exact(mamba_lm, ids=ids, p=p, dout=dout)
     for leaf in p:
