@@ -63,7 +63,7 @@ test-peers:  ## compare with PyTorch, transformers, mambapy and JAX, which it in
 	$(VENV) peers
 	@$(RUN) -m pytest tests/peers
 
-gpu-check:  ## on a machine with a GPU: numbers, times, tests in 8 minutes (GPU=gpu-cuda13 for CUDA 13)
+gpu-check:  ## on a machine with a GPU: its tests, then times, in 8 minutes (GPU=gpu-cuda13 for CUDA 13)
 	@if $(PYTHON) -c "import cupy, hypothesis, matplotlib, pytest, rich, safetensors" 2>/dev/null; \
 	  then $(PYTHON) -m benchmarks gpu-check; \
 	  else $(PYTHON) .ci/venv.py test && $(PYTHON) .ci/venv.py $(GPU) && $(RUN) -m benchmarks gpu-check; fi

@@ -10,6 +10,7 @@ for each of many calls, launches included.
 import functools
 import statistics
 import time
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ class Row(NamedTuple):
 class Device(NamedTuple):
     """What limits a kernel, and how to measure on this device."""
 
-    cupy: object
+    cupy: ModuleType
     copied: float  # bytes a second of a device copy, reads and writes together
     exponentials: float  # a second, at the top clock
     clock: int  # kHz

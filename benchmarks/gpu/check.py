@@ -28,13 +28,13 @@ GRACE = 15.0  # beyond its time, before a part is stopped
 RUN_PART = (sys.executable, "-m", "benchmarks.gpu.parts")
 
 
-def check(folder, parts=PARTS, seconds=SECONDS, command=RUN_PART):
+def every_part(folder, parts=PARTS, seconds=SECONDS, command=RUN_PART):
     """Run every part; return the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     began, report = time.monotonic(), {"date": str(date.today()), "parts": {}}
     for name, (_, most) in parts.items():
         left = seconds - (time.monotonic() - began)
-        report["parts"][name] = run(name, min(most, left), folder, command)
+        report["parts"][name] = one_part(name, min(most, left), folder, command)
         report["seconds"] = round(time.monotonic() - began, 1)
         (folder / "gpu_check.json").write_text(json.dumps(report, indent=1) + "\n")
         if name == "device" and report["parts"][name]["status"] != "ok":
@@ -45,7 +45,7 @@ def check(folder, parts=PARTS, seconds=SECONDS, command=RUN_PART):
     return 1 if any(part["status"] == "failed" for part in report["parts"].values()) else 0
 
 
-def run(name, seconds, folder, command):
+def one_part(name, seconds, folder, command):
     """Run one part in a process of its own; return its page, with status and seconds."""
     if seconds < 5:
         return {"status": "not run", "why": "no time left", "seconds": 0.0}
@@ -104,4 +104,4 @@ def close(report, folder):
 
 def main(argv):
     """Run everything; the folder is the first argument, else $OUT, else gpu-check."""
-    return check(Path((argv or [os.environ.get("OUT") or "gpu-check"])[0]))
+    return every_part(Path((argv or [os.environ.get("OUT") or "gpu-check"])[0]))

@@ -109,24 +109,25 @@ def match(mask, x):
     return mask.reshape(mask.shape + (1,) * (x.ndim - 1))
 
 
+def summary(by_schedule):
+    """Return what goes into the JSON file about the random cases of one dtype."""
+    everything = np.concatenate(list(by_schedule.values()))
+    return {
+        "cases": len(next(iter(by_schedule.values()))),
+        "violations": int((everything > 1).sum()),
+        "largest": float(everything.max()),
+        "median": float(np.median(everything)),
+        "by schedule": {name: float(s.max()) for name, s in by_schedule.items()},
+    }
+
+
 def main(argv):
-    args = parser(__doc__, cases=100_000, rounds=300).parse_args(argv)  # rounds of hill climbing
-    cases, rounds = (4000, 10) if args.quick else (args.cases, args.rounds)
-    found = random_cases(cases)
-    cases, rows = {}, {}
-    for dtype, by_schedule in found.items():
-        everything = np.concatenate(list(by_schedule.values()))
-        cases[dtype] = {
-            "cases": len(next(iter(by_schedule.values()))),
-            "violations": int((everything > 1).sum()),
-            "largest": float(everything.max()),
-            "median": float(np.median(everything)),
-            "by schedule": {name: float(s.max()) for name, s in by_schedule.items()},
-        }
-        rows[dtype] = [
-            f"{cases[dtype][k]:.4g}" for k in ("cases", "violations", "largest", "median")
-        ]
-    show("random cases", rows, ["cases", "violations", "largest share", "median share"])
+    args = parser(__doc__, cases=100_000, rounds=300).parse_args(argv)
+    total, rounds = (4000, 10) if args.quick else (args.cases, args.rounds)
+    cases = {dtype: summary(found) for dtype, found in random_cases(total).items()}
+    columns = ("cases", "violations", "largest", "median")
+    rows = {dtype: [f"{found[k]:.4g}" for k in columns] for dtype, found in cases.items()}
+    show("random cases: error / bound", rows, columns)
     lengths = (1, 4, 16, 64)
     search = {
         name: {str(l): climb(schedule, l, 400, rounds) for l in lengths}

@@ -43,7 +43,7 @@ def run(tmp_path, monkeypatch, capfd):
         parts, folder = {name: (None, each) for name in names}, tmp_path / "out"
         if not gpu:
             (tmp_path / "out" / "no-gpu").mkdir(parents=True)
-        code = gpu_check.check(folder, parts, seconds, (sys.executable, str(script)))
+        code = gpu_check.every_part(folder, parts, seconds, (sys.executable, str(script)))
         report = json.loads((folder / "gpu_check.json").read_text())
         return code, report["parts"], capfd.readouterr()
 
@@ -84,7 +84,7 @@ def test_a_part_that_hangs_is_stopped_with_its_children_and_keeps_what_it_had(ru
 
 
 def test_no_part_starts_when_the_time_is_up(tmp_path):
-    part = gpu_check.run("fine", 4.9, tmp_path, (sys.executable, "no such script"))
+    part = gpu_check.one_part("fine", 4.9, tmp_path, (sys.executable, "no such script"))
     assert part == {"status": "not run", "why": "no time left", "seconds": 0.0}
 
 

@@ -98,7 +98,7 @@ def test_time_is_cut_only_where_the_gpu_would_idle():
     assert selective.cut_time(1, 200, 32) == (1, 224)
 
 
-def test_a_sequence_in_two_pieces_is_the_sequence(machine):
+def test_a_sequence_in_two_chunks_is_the_sequence(machine):
     x, h0, _, _ = machine.place(selective_problem(2, 40, 33, 16))
     cut = {name: (getattr(x, name)[:, :13], getattr(x, name)[:, 13:]) for name in selective_parts}
     with machine.running():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.peers import jax_associative
 from minimamba.ops.recurrence import (
     blelloch,
     chunked,
@@ -83,13 +84,7 @@ def peers():
         return
     jax.config.update("jax_enable_x64", True)
 
-    def associative(a, b):
-        def join(x, y):
-            return x[0] * y[0], y[0] * x[1] + y[1]
-
-        return jax.lax.associative_scan(join, (a, b), axis=1)[1]
-
-    target = Target(associative, "recurrence", "bld", "jax", limit=600.0)
+    target = Target(jax_associative, "recurrence", "bld", "jax", limit=600.0)
     yield "jax.lax.associative_scan", target, RECURRENCE - {"h0", "long"}, BOTH, 0.05
 
 
