@@ -32,8 +32,8 @@ def _tests(paths):
     return _names(paths[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _truth(files):
-    return ", ".join(f"[`{f}`](api/oracle.{f.removesuffix('.py')}.rst)" for f in files)
+def _truth(modules):
+    return ", ".join(f"[`{module}`](api/{module}.rst)" for module in modules)
 
 
 def _oracle(names):

@@ -43,9 +43,13 @@ def ops(root=ROOT, rooms=ROOMS[:2]):
     return tuple(op for path in paths for op in _ops_of(path, root))
 
 
+def _module(path, root):
+    return ".".join(path.relative_to(root / "minimamba").with_suffix("").parts)
+
+
 def _ops_of(path, root):
     text = path.read_text()
-    module = ".".join(path.relative_to(root / "minimamba").with_suffix("").parts)
+    module = _module(path, root)
     coming = tuple(dict.fromkeys(COMING.findall(text)))
     for node in tree(path).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
@@ -100,14 +104,14 @@ def lessons(family, root=ROOT):
 
 
 def citing(number, pattern, root=ROOT):
-    """Return the names of the files below a pattern that cite an equation."""
-    return [p.name for p in sorted(root.glob(pattern)) if number in _cited(p)]
+    """Return the files below a pattern that cite an equation."""
+    return [p for p in sorted(root.glob(pattern)) if number in _cited(p)]
 
 
 def kernels_of(numbers, root=ROOT):
     """Return the files of minimamba/kernels that compute one of these equations."""
     places = [f"minimamba/kernels/*.{kind}" for kind in ("cu", "py")]
-    found = (name for place in places for n in numbers for name in citing(n, place, root))
+    found = (p.name for place in places for n in numbers for p in citing(n, place, root))
     return list(dict.fromkeys(found))
 
 
@@ -132,7 +136,7 @@ def equation_rows(root=ROOT):
             "code": users,
             "kernels": kernels_of([number], root),
             "tests": list(dict.fromkeys(tests + [t for op in users for t in tests_of(op, root)])),
-            "truth": citing(number, "minimamba/oracle/**/*.py", root),
+            "truth": [_module(p, root) for p in citing(number, "minimamba/oracle/**/*.py", root)],
             "contracts": list(dict.fromkeys(filter(None, (contract_of(u) for u in users)))),
         }
 

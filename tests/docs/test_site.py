@@ -14,6 +14,7 @@ import api_pages  # noqa: E402
 import crawl  # noqa: E402
 import measured  # noqa: E402
 import shapes  # noqa: E402
+import tables  # noqa: E402
 import traceability  # noqa: E402
 
 GOOD = """<html><head><link rel="stylesheet" href="a.css"><link rel="canonical" href="https://x.org">
@@ -77,6 +78,12 @@ def test_every_module_stands_in_the_list_of_the_api():
     assert len(listed) == len(set(listed))
     for name in (n.removeprefix("minimamba.") for n in names):
         assert sum(fnmatch(name, entry) for entry in listed) == 1, name
+
+
+def test_every_page_of_the_api_that_a_table_links_to_is_written():
+    text = tables.equation_table() + tables.op_table() + tables.other_table()
+    linked = {f"minimamba.{name}" for name in re.findall(r"\(api/(\S+?)\.rst\)", text)}
+    assert "minimamba.oracle.truth.scan" in linked and linked <= set(api_pages.modules())
 
 
 def test_every_op_has_a_row_of_shapes():
