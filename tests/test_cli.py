@@ -163,7 +163,7 @@ def test_the_oracle_gets_its_options_and_gives_the_status(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "evaluate", "recommend", "report", "data info", "info"]
+    "command", ["demo", "train", "evaluate", "recommend", "report", "data info", "info", "oracle"]
 )
 def test_help_prints_every_default(command, capsys):
     with pytest.raises(SystemExit) as stop:

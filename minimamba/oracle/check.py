@@ -39,27 +39,21 @@ def check(fn, **options):
     dtypes : sequence of str
         Any of float32, float64, float16, bfloat16.
     capabilities : set of str, optional
-        What it supports, by the names that `discover.capabilities_of` returns; found out by trying
-        if left out. What is declared must work.
+        What it supports, by the names that `capabilities_of` returns, and what then must work;
+        found out by trying if left out.
     backward : callable, optional
         backward(dout, dlast_state, cache) -> gradients by name, where there is no autograd.
     weights : dict of str to array, optional
-        The parameters of a block or model: most cases have others of the same names and shapes.
-        Those of a small one if left out.
+        Parameters of a block or model, whose cases have these or others of the same shapes; those
+        of a small one if left out.
     grade : str, optional
         The laxest arithmetic that passes, by the name `judge.grades` gives it.
     seed, cases, budget, limit, deep
-        Which cases, how many for each dtype, seconds for all and for one call, long ones or not;
-        see `Job`.
+        Which cases, how many for each dtype, seconds for all and for one call, long ones or not.
 
     Returns
     -------
     Report
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument of `check` itself is not one of the above.
 
     Examples
     --------
