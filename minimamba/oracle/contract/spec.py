@@ -41,7 +41,7 @@ class Contract(NamedTuple):
 
 
 STATE = ("initial_state", "h0", "x0", "initial_states", "state", "h", "ssm_state")
-SCAN_INPUTS = {
+SCAN_IN = {
     "u": Input("bld", ("u", "x", "u_t", "x_t")),
     "delta": Input("bld", ("delta", "dt", "delta_t")),
     "A": Input("dn", ("A",), weight=True),
@@ -94,12 +94,12 @@ def _echo(m, item_seq, lengths, dscores=None, **p):
 
 
 WINDOW = {"item_seq": Input("bl", whole=True), "lengths": Input("b", ("lengths",), whole=True)}
-CONV_INPUTS = {
+CONV_IN = {
     "x": Input("bld", ("x", "x_t")),
     "weight": Input("dk", ("weight", "w")),
     "bias": Input("d", ("bias",), True),
     "initial_states": Input("bjd", ("initial_states", "conv_state", "state"), True),
-    "seq_idx": SCAN_INPUTS["seq_idx"],
+    "seq_idx": SCAN_IN["seq_idx"],
 }
 BLOCK_INPUTS = {
     "x": Input("bld"),
@@ -119,7 +119,7 @@ RECURRENCE = {
     "b": Input("bld", ("b", "X", "x")),
     "h0": Input("bd", STATE, True),
 }
-DISCRETIZE = {k: SCAN_INPUTS[k]._replace(weight=False) for k in ("delta", "A", "B")}
+DISCRETIZE = {k: SCAN_IN[k]._replace(weight=False) for k in ("delta", "A", "B")}
 
 
 def _recurrence(m, a, b, h0=None, dh=None):
@@ -135,26 +135,21 @@ SCAN = {
 }
 CONV = {"flags": {"activation": ("activation",)}, "state": ("initial_states", "final_states")}
 SCAN_OUT, CONV_OUT = {"out": "bld", "last_state": "bdn"}, {"out": "bld", "final_states": "bjd"}
-DISCRETE_OUT = {"A_bar": "bldn", "B_bar": "bldn"}
+STEP, DISCRETE_OUT = {"out": "bd"}, {"A_bar": "bldn", "B_bar": "bldn"}
 ALL = [
-    Contract("selective_scan", scan.selective_scan, SCAN_INPUTS, SCAN_OUT, **SCAN),
+    Contract("selective_scan", scan.selective_scan, SCAN_IN, SCAN_OUT, **SCAN),
     Contract(
         "selective_scan_step",
         _scan_step,
-        _step(SCAN_INPUTS),
-        SCAN_OUT | {"out": "bd"},
+        _step(SCAN_IN),
+        SCAN_OUT | STEP,
         **SCAN,
         in_place=True,
     ),
     Contract("recurrence", _recurrence, RECURRENCE, {"h": "=b"}, linear=("b", "h0")),
-    Contract("causal_conv1d", ops.causal_conv1d, CONV_INPUTS, CONV_OUT, **CONV),
+    Contract("causal_conv1d", ops.causal_conv1d, CONV_IN, CONV_OUT, **CONV),
     Contract(
-        "causal_conv1d_step",
-        _conv_step,
-        _step(CONV_INPUTS),
-        CONV_OUT | {"out": "bd"},
-        **CONV,
-        in_place=True,
+        "causal_conv1d_step", _conv_step, _step(CONV_IN), CONV_OUT | STEP, **CONV, in_place=True
     ),
     Contract("spectral_filter", ops.spectral_filter, FILTER, {"out": "bld"}, causal=False),
     Contract("mamba_block", _mamba_block, BLOCK_INPUTS, {"out": "bld"}, mapping=True),
@@ -163,13 +158,9 @@ ALL = [
 ]
 ALL += [
     Contract(
-        f"discretize_{rule}",
-        partial(ops.discretize, rule=rule),
-        DISCRETIZE,
-        DISCRETE_OUT,
-        causal=False,
+        f"discretize_{r}", partial(ops.discretize, rule=r), DISCRETIZE, DISCRETE_OUT, causal=False
     )
-    for rule in ops.RULES
+    for r in ops.RULES
 ]
 CONTRACTS = {c.name: c for c in ALL}
 

@@ -7,16 +7,7 @@ from minimamba.oracle.truth.arithmetic import exact, plain
 
 
 def selective_scan(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D=None,
-    z=None,
-    delta_bias=None,
-    delta_softplus=False,
-    initial_state=None,
+    u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, initial_state=None
 ):
     """Return the exact selective scan, computed in extended precision and rounded once.
 
