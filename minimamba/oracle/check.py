@@ -6,8 +6,8 @@ from inspect import Signature, signature
 
 import numpy as np
 
-from minimamba.oracle.bound import tolerance as bound
 from minimamba.oracle.bound.judge import Judge, accepted
+from minimamba.oracle.bound.tolerance import REAL
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.cases.models import small_weights
 from minimamba.oracle.cases.shrink import shrink
@@ -203,7 +203,7 @@ def dtype_complaints(case, result):
     for name, got in result.dtypes.items():
         main = name == next(iter(case.contract.outputs))
         allowed = {case.dtype} | ({"float32"} if sixteen and not main else set())
-        if bound.REAL.get(got, got) not in allowed:
+        if REAL.get(got, got) not in allowed:
             yield f"{name} has dtype {got}, expected {case.dtype}"
 
 

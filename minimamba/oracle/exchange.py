@@ -14,7 +14,7 @@ import numpy as np
 
 from minimamba.errors import InputError
 from minimamba.files import load_npz, save_npz, write_atomically
-from minimamba.oracle.bound import tolerance as bound
+from minimamba.oracle.bound.tolerance import profile, tolerance, unit_roundoff
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.contract.spec import CONTRACTS
 from minimamba.oracle.target.discover import capabilities_of
@@ -66,7 +66,7 @@ def write_case(
     case = draw(op, (seed, 0), dtype, capabilities)
     res = exact(case.contract.program, **case.arguments())
     between = intermediates(case) if op == "selective_scan" else {}
-    tol = bound.tolerance(case.contract.program, bound.profile(dtype), **case.arguments())
+    tol = tolerance(case.contract.program, profile(dtype), **case.arguments())
     arrays = {k: (x, case.axes[k]) for k, x in case.inputs.items()}
     arrays |= {f"d{k}": (x, case.output_axes(k)) for k, x in case.cotangents.items()}
     for k, x in res.items():
@@ -192,7 +192,7 @@ def compare(arrays, path):
         x, want = np.asarray(x), case[name]
         if x.shape != want.shape:
             raise InputError(f"{name} has shape {x.shape}, expected {want.shape}")
-        u = bound.unit_roundoff(want.dtype)  # the written truth was rounded once itself
+        u = unit_roundoff(want.dtype)  # the written truth was rounded once itself
         wide = complex if np.iscomplexobj(want) else float
         with np.errstate(all="ignore"):
             room = case[f"tolerance.{name}"].astype(float) * (1 + 2 * u) + u * np.abs(want)

@@ -13,8 +13,8 @@ import pytest
 from minimamba.models.echo import echo_loss, echo_loss_backward
 from minimamba.models.mamba_lm import lm_backward, lm_logits, lm_step, load_pretrained
 from minimamba.ops.adam import adam_init, adam_update, adamw_update
-from minimamba.oracle.bound import tolerance as bound
-from minimamba.oracle.truth import block as truth_block
+from minimamba.oracle.bound.tolerance import tolerance
+from minimamba.oracle.truth import block
 from minimamba.trees import tree_leaves, tree_map
 from tests.models.helpers import random_echo, random_rows
 from tests.models.test_mamba_lm import to_entries
@@ -131,7 +131,7 @@ def float32_bound(model, ids, dlogits):
     """
     p = {name: w.astype(np.float64) for name, w in to_entries(model.params).items()}
     inputs = {"ids": ids, "p": p, "eps": model.eps, "dout": dlogits.astype(np.float64)}
-    return bound.tolerance(truth_block.mamba_lm, "float32", **inputs)
+    return tolerance(block.mamba_lm, "float32", **inputs)
 
 
 def assert_float32_of(exact, theirs, single, room, name=""):
