@@ -75,16 +75,17 @@ def installed(wheel, tmp_path_factory):
     What it depends on is lent by the environment of this test, by path: no network is needed.
     """
     place = tmp_path_factory.mktemp("a stranger's place")
+    # Nothing leads back to the checkout, where the package would count as installed already.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
     run(sys.executable, "-m", "venv", "--without-pip", str(place / "venv"))
     python = place / "venv" / "bin" / "python"
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-index"]
     else:
         command = [shutil.which("uv"), "pip", "install", "--python", str(python), "--offline"]
-    run(*command, "--no-deps", str(wheel))
+    run(*command, "--no-deps", str(wheel), cwd=place, env=inherited)
     site = run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     (Path(site) / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
     options = {"cwd": place, "env": inherited | {"MPLBACKEND": "Agg"}}
 
     def call(name, *arguments):
