@@ -22,8 +22,7 @@ FACE = {
     "blocks.init": "init_mamba",
     # EchoMamba4Rec: Mamba both ways behind a filter over frequencies
     "ops.spectral": "spectral_filter spectral_filter_backward FilterParams",
-    "models.echo": "echo_loss echo_loss_backward echo_scores",
-    "models.echo_init": "init_echo EchoConfig",
+    "models.echo": "init_echo EchoConfig echo_loss echo_loss_backward echo_scores",
     # weights of others, and the question whether a gradient is right
     "models": "interop mamba_lm",
     "gradcheck": "check_vjp check_adjoint complex_step",

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from minimamba import EchoConfig, init_echo
-from minimamba.blocks.init import mamba_delta, released
+from minimamba.blocks.init import delta_log_uniform, delta_released
 from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
 from minimamba.models.explain import echo_receptive_field
 
 RESULT = Path(__file__).parents[2] / "docs" / "results" / "fidelity.json"
 LENGTH, LAST, SEEDS, STEPS_BACK = 50, 40, range(5), (1, 5, 10, 20, 30)
 VARIANTS = {
-    "released": (released, flip_window, read_last),
-    "Mamba's own step sizes": (mamba_delta, flip_window, read_last),
-    "read at the ends, valid part flipped": (mamba_delta, flip_valid, read_ends),
+    "released": (delta_released, flip_window, read_last),
+    "Mamba's own step sizes": (delta_log_uniform, flip_window, read_last),
+    "read at the ends, valid part flipped": (delta_log_uniform, flip_valid, read_ends),
 }
 
 

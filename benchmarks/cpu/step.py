@@ -54,7 +54,7 @@ def our_step(batch, params):
 
     def step():
         _, cache = echo_loss(*batch, state[0], RATE, rng)
-        state[:] = adam_update(state[0], echo_loss_backward(cache), state[1])
+        state[:] = adam_update(state[0], echo_loss_backward(1.0, cache), state[1])
 
     return step
 
@@ -102,7 +102,7 @@ def check_equal():
 
     batch, params = draw(3, 7, items=20, dtype="float64", width=8, state=4)
     loss, cache = echo_loss(*batch, params)
-    grads = dict(tree_leaves(echo_loss_backward(cache)))
+    grads = dict(tree_leaves(echo_loss_backward(1.0, cache)))
     leaves = echo_torch.to_torch(params)
     theirs = echo_torch.loss(*map(torch.from_numpy, batch), leaves)
     assert abs(theirs.item() - loss) < 1e-12

@@ -73,7 +73,7 @@ def bidirectional(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> p = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4, state=2))
     >>> bidirectional(np.ones((2, 5, 4)), np.array([5, 2]), p.layers[0].mixers[0])[0].shape
     (2, 5, 4)
@@ -116,7 +116,7 @@ def bidirectional_read(x, lengths, p, rate=0.0, rng=None, flip=flip_window, read
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> p = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4, state=2))
     >>> x, lengths = np.random.default_rng(1).normal(size=(2, 5, 4)), np.array([5, 2])
     >>> row, _ = bidirectional_read(x, lengths, p.layers[0].mixers[0])

@@ -68,7 +68,7 @@ def echo_block(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> p = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4, state=2))
     >>> echo_block(np.ones((2, 5, 4)), np.array([5, 2]), p.layers[0])[0].shape
     (2, 5, 4)
@@ -99,7 +99,7 @@ def echo_block_read(x, lengths, p, rate=0.0, rng=None, flip=flip_window, read=re
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> p = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4, state=2))
     >>> echo_block_read(np.ones((2, 5, 4)), np.array([5, 2]), p.layers[0])[0].shape
     (2, 4)

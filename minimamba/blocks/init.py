@@ -13,7 +13,7 @@ def normal_linear(rng, d_in, d_out, bias=True):
     return LinearParams(weight, np.zeros(d_out) if bias else None)
 
 
-def released(rng, rank, width):
+def delta_released(rng, rank, width):
     """Begin dt_proj as the release does: every step size is softplus(0) = 0.69.
 
     The release draws all linear layers anew after Mamba has set this one, and so loses the spread
@@ -22,7 +22,7 @@ def released(rng, rank, width):
     return normal_linear(rng, rank, width)
 
 
-def mamba_delta(rng, rank, width):
+def delta_log_uniform(rng, rank, width):
     """Begin dt_proj as Mamba does: step sizes log-uniform in [0.001, 0.1].
 
     Source: Gu and Dao, arXiv 2312.00752, section 3.6 and appendix E.
@@ -33,7 +33,7 @@ def mamba_delta(rng, rank, width):
     return LinearParams(rng.uniform(-bound, bound, (rank, width)), inverse_softplus)
 
 
-def init_mamba(rng, width, state=16, conv=4, expand=2, rank=None, init=released):
+def init_mamba(rng, width, state=16, conv=4, expand=2, rank=None, init=delta_released):
     """Draw the weights of one Mamba block in float64.
 
     Parameters
@@ -44,7 +44,7 @@ def init_mamba(rng, width, state=16, conv=4, expand=2, rank=None, init=released)
     state, conv, expand, rank : int
         State size n, convolution taps k, expansion, and rank r of delta (ceil(d / 16) by default).
     init : callable
-        `released` or `mamba_delta`: how dt_proj begins.
+        `delta_released` or `delta_log_uniform`: how dt_proj begins.
 
     Returns
     -------

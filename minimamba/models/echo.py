@@ -1,8 +1,12 @@
 """EchoMamba4Rec: from a sequence of items to a score for every item, forward and backward."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from minimamba.arrays import Array
+from minimamba.blocks.bidirectional import BidirectionalParams
 from minimamba.blocks.echo import (
     EchoBlockParams,
     echo_block,
@@ -10,11 +14,14 @@ from minimamba.blocks.echo import (
     echo_block_read,
     echo_block_read_backward,
 )
+from minimamba.blocks.init import delta_released, init_mamba, normal_linear
 from minimamba.blocks.sequence import flip_window, read_last
 from minimamba.ops.dropout import dropout, dropout_backward
 from minimamba.ops.embedding import embedding, embedding_backward
+from minimamba.ops.glu import GLUParams
 from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minimamba.ops.norm import NormParams, layer_norm, layer_norm_backward
+from minimamba.ops.spectral import FilterParams
 
 EPS = 1e-12  # of the norm after the embedding, as released
 
@@ -43,6 +50,61 @@ class EchoLossCache(NamedTuple):
     row: Array  # (b, d)
     item_embedding: Array  # (v, d)
     loss: object
+
+
+@dataclass(frozen=True)
+class EchoConfig:
+    """Sizes of an EchoMamba4Rec; the defaults are the released ones.
+
+    `outer` blocks each hold one filter, `inner` pairs of Mamba and one gated linear unit. The
+    release's `num_layers` sets both.
+    """
+
+    items: int  # without the padding item 0; the table has items + 1 rows
+    length: int = 50  # of the window, fixed by the filter
+    width: int = 64
+    state: int = 32
+    conv: int = 4
+    expand: int = 2
+    outer: int = 1
+    inner: int = 1
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}, expected a positive whole number")
+
+
+def init_echo(rng, config, init=delta_released):
+    """Draw all weights in float64.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    config : EchoConfig
+    init : callable
+        `delta_released` (every step size begins at 0.69) or `delta_log_uniform` (log-uniform in
+        0.001..0.1), of `minimamba.blocks.init`.
+
+    Returns
+    -------
+    EchoParams
+
+    Notes
+    -----
+    Table, linear layers and filter are N(0, 0.02), biases 0, norms 1 and 0. As in the release the
+    padding's row is drawn like any other. Source: the released model's `_init_weights`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=100, length=50))
+    >>> params.item_embedding.shape, params.layers[0].filter.re.shape
+    ((101, 64), (26, 64))
+    """
+    table = rng.normal(0, 0.02, (config.items + 1, config.width))
+    layers = tuple(_init_block(rng, config, init) for _ in range(config.outer))
+    return EchoParams(table, _init_norm(config.width), layers)
 
 
 def echo_encode(item_seq, lengths, params, rate=0.0, rng=None, flip=flip_window, read=read_last):
@@ -143,7 +205,7 @@ def echo_scores(item_seq, lengths, params, flip=flip_window, read=read_last):
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> echo_scores(np.array([[3, 1, 4, 0, 0]]), np.array([3]), params).shape
     (1, 10)
@@ -174,11 +236,11 @@ def echo_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> item_seq, lengths, target = np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5])
     >>> loss, cache = echo_loss(item_seq, lengths, target, params)
-    >>> echo_loss_backward(cache).item_embedding.shape
+    >>> echo_loss_backward(1.0, cache).item_embedding.shape
     (10, 4)
     """
     row, c_encode = echo_encode(item_seq, lengths, params, rate, rng, flip, read)
@@ -186,7 +248,7 @@ def echo_loss(
     return loss, EchoLossCache(c_encode, row, params.item_embedding, c_loss)
 
 
-def echo_loss_backward(cache, dloss=1.0):
+def echo_loss_backward(dloss, cache):
     """Return the gradient of the loss for every weight, Eq. (11.16): an EchoParams.
 
     The table is used twice, to look up and to score, so its gradient has two terms.
@@ -207,3 +269,25 @@ def _check(item_seq, lengths):
             f"lengths lie in [{lengths.min()}, {lengths.max()}], "
             f"expected [1, {item_seq.shape[1]}], the window's length"
         )
+
+
+def _init_block(rng, config, init):
+    d, bins = config.width, config.length // 2 + 1
+    return EchoBlockParams(
+        filter=FilterParams(rng.normal(0, 0.02, (bins, d)), rng.normal(0, 0.02, (bins, d))),
+        filter_norm=_init_norm(d),
+        mixers=tuple(_init_mixer(rng, config, init) for _ in range(config.inner)),
+        glu=GLUParams(normal_linear(rng, d, 2 * d), normal_linear(rng, d, d)),
+        glu_norm=_init_norm(d),
+    )
+
+
+def _init_mixer(rng, config, init):
+    sizes = {name: getattr(config, name) for name in ("width", "state", "conv", "expand")}
+    causal, anticausal = (init_mamba(rng, **sizes, init=init) for _ in range(2))
+    norm = _init_norm(config.width)
+    return BidirectionalParams(causal, norm, anticausal, norm)
+
+
+def _init_norm(d):
+    return NormParams(np.ones(d), np.zeros(d))

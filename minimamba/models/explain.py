@@ -34,7 +34,7 @@ def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=rea
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> echo_attribution(np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5]), params).shape
     (1, 5)
@@ -64,7 +64,7 @@ def echo_receptive_field(item_seq, lengths, params, flip=flip_window, read=read_
     Examples
     --------
     >>> import numpy as np
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> field = echo_receptive_field(np.array([[3, 1, 4, 0, 0]]), np.array([3]), params)
     >>> field["anticausal"][0, :2]  # in the released model this branch sees no earlier item

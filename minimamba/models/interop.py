@@ -42,7 +42,7 @@ def echo_from_state_dict(mapping):
 
     Examples
     --------
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> again = echo_from_state_dict(echo_to_state_dict(params))
     >>> bool((again.layers[0].glu.fc1.weight == params.layers[0].glu.fc1.weight).all())
@@ -64,7 +64,7 @@ def echo_to_state_dict(params):
 
     Examples
     --------
-    >>> from minimamba.models.echo_init import EchoConfig, init_echo
+    >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> echo_to_state_dict(params)["mamba_layers.0.filter_layer.complex_weight"].shape
     (1, 3, 4, 2)

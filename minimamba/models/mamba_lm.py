@@ -172,7 +172,7 @@ def lm_loss(ids, model):
     return loss, (c_logits, c_loss, logits.shape)
 
 
-def lm_loss_backward(cache, dloss=1.0):
+def lm_loss_backward(dloss, cache):
     """Return the gradient of the loss for every weight, Eq. (11.16): an LMParams."""
     c_logits, c_loss, shape = cache
     return lm_backward(softmax_cross_entropy_backward(dloss, c_loss).reshape(shape), c_logits)

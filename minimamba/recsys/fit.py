@@ -86,7 +86,7 @@ def train_step(model, batch, state, settings):
     rng = np.random.default_rng([settings.seed, 2, state.epoch, state.position])
     rows = (batch.item_seq, batch.lengths, batch.target)
     loss, cache = model.loss(*rows, state.params, settings.dropout, rng)
-    grads = model.loss_backward(cache)
+    grads = model.loss_backward(1.0, cache)
     loss, *parts = to_floats(loss, *squares(grads))
     if not math.isfinite(loss):
         raise TrainingError(f"the loss became {loss} in {where}; try a smaller train.lr")

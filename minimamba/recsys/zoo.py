@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minimamba.blocks.init import mamba_delta, released
+from minimamba.blocks.init import delta_log_uniform, delta_released
 from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
 from minimamba.errors import InputError
-from minimamba.models.echo import echo_loss, echo_loss_backward, echo_scores
-from minimamba.models.echo_init import EchoConfig, init_echo
+from minimamba.models.echo import EchoConfig, echo_loss, echo_loss_backward, echo_scores, init_echo
 from minimamba.trees import tree_map
 
-INIT = {"released": released, "mamba": mamba_delta}
+INIT = {"released": delta_released, "mamba": delta_log_uniform}
 FLIP = {"flip": flip_window, "flip_valid": flip_valid}
 READ = {"last": read_last, "ends": read_ends}
 
@@ -24,7 +23,7 @@ class Model(NamedTuple):
     name: str
     init: Callable  # (rng) -> params, float64
     loss: Callable  # (item_seq, lengths, target, params, rate, rng) -> loss, cache
-    loss_backward: Callable  # (cache) -> grads
+    loss_backward: Callable  # (dloss, cache) -> grads
     scores: Callable  # (item_seq, lengths, params) -> (b, v)
     causal: bool  # whether the output at a position depends on no later position
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minimamba.blocks.init import init_mamba, mamba_delta, released
+from minimamba.blocks.init import delta_log_uniform, delta_released, init_mamba
 from minimamba.blocks.mamba import MambaState, mamba, mamba_backward, mamba_step, zero_state
 from minimamba.blocks.mamba_last import GROUP, mamba_last, mamba_last_backward
 from minimamba.ops.elementwise import softplus
@@ -90,13 +90,13 @@ def test_the_zero_state_is_the_state_before_the_first_step():
 
 
 def test_the_released_start_gives_every_channel_one_step_size():
-    p = init_mamba(np.random.default_rng(0), width=64, init=released)
+    p = init_mamba(np.random.default_rng(0), width=64, init=delta_released)
     np.testing.assert_array_equal(p.dt_proj.bias, 0)
     assert softplus(p.dt_proj.bias)[0][0] == np.log(2)
 
 
 def test_mambas_start_spreads_step_sizes_log_uniformly():
-    p = init_mamba(np.random.default_rng(0), width=512, init=mamba_delta)
+    p = init_mamba(np.random.default_rng(0), width=512, init=delta_log_uniform)
     step = np.log10(softplus(p.dt_proj.bias)[0])
     assert step.min() > -3.001 and step.max() < -0.999
     # The mean of 1024 numbers uniform in [-3, -1] has a standard deviation of 0.018.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minimamba.models.echo_init import EchoConfig, init_echo
+from minimamba.models.echo import EchoConfig, init_echo
 from minimamba.trees import tree_leaves, tree_map
 
 STEP = 1e-30  # of the complex step: far below any rounding, far above underflow

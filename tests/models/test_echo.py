@@ -10,13 +10,14 @@ from minimamba.blocks.residual import dropped_residual_norm, residual_norm
 from minimamba.blocks.sequence import at, at_backward, flip_valid, flip_window, read_ends, read_last
 from minimamba.models.echo import (
     EPS,
+    EchoConfig,
     echo_encode,
     echo_encode_backward,
     echo_loss,
     echo_loss_backward,
     echo_scores,
+    init_echo,
 )
-from minimamba.models.echo_init import EchoConfig, init_echo
 from minimamba.models.interop import echo_from_state_dict, echo_to_state_dict
 from minimamba.ops.embedding import embedding
 from minimamba.ops.glu import glu
@@ -52,7 +53,7 @@ def test_scores_and_loss_equal_the_released_model(golden):
 def test_every_gradient_equals_the_released_models(golden):
     params = echo_from_state_dict(entries(golden, "param/"))
     _, cache = echo_loss(golden["item_seq"], golden["item_seq_len"], golden["target"], params)
-    grads, expected = echo_to_state_dict(echo_loss_backward(cache)), entries(golden, "grad/")
+    grads, expected = echo_to_state_dict(echo_loss_backward(1.0, cache)), entries(golden, "grad/")
     assert set(grads) == set(expected)
     for name, value in expected.items():
         error = np.abs(grads[name] - value).max() / np.abs(value).max()
@@ -173,14 +174,14 @@ def test_every_gradient_is_the_derivative(outer, inner, flip, read):
     rows = random_rows(3, [length, 1, 3, length - 1], length)
     _, cache = echo_loss(*rows, params, flip=flip, read=read)
     loss = lambda p: echo_loss(*rows, p, flip=flip, read=read)[0]  # noqa: E731
-    error, path = worst_leaf_error(loss, params, echo_loss_backward(cache))
+    error, path = worst_leaf_error(loss, params, echo_loss_backward(1.0, cache))
     assert error < 1e-10, path
 
 
 def test_every_gradient_is_the_derivative_of_three_layers_with_dropout():
     params, rows = random_echo(11, length=6, outer=3), random_rows(6, [6, 1, 4], 6)
     loss = lambda p: echo_loss(*rows, p, 0.3, np.random.default_rng(12))  # noqa: E731
-    grads = echo_loss_backward(loss(params)[1])
+    grads = echo_loss_backward(1.0, loss(params)[1])
     error, path = worst_leaf_error(lambda p: loss(p)[0], params, grads)
     assert error < 1e-10, path
 
@@ -189,7 +190,7 @@ def test_the_padding_row_gets_a_gradient_from_the_scores_only():
     params = random_echo(8, length=4)
     item_seq, lengths, target = random_rows(4, [2, 3], 4)
     _, cache = echo_loss(item_seq, lengths, target, params)
-    logits_only = echo_loss_backward(cache).item_embedding[0]
+    logits_only = echo_loss_backward(1.0, cache).item_embedding[0]
     softmax = np.exp(echo_scores(item_seq, lengths, params))
     softmax /= softmax.sum(1, keepdims=True)
     expected = softmax[:, 0] @ cache.row / len(lengths)  # 0 is never a target

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
-from minimamba.models.echo import EPS, echo_encode, echo_layers
-from minimamba.models.echo_init import EchoConfig, init_echo
+from minimamba.models.echo import EPS, EchoConfig, echo_encode, echo_layers, init_echo
 from minimamba.models.explain import echo_attribution, echo_receptive_field
 from minimamba.ops.embedding import embedding
 from minimamba.ops.norm import layer_norm

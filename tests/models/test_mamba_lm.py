@@ -71,7 +71,7 @@ def test_logits_loss_and_every_gradient_equal_transformers(golden):
     np.testing.assert_allclose(logits, golden["logits"], rtol=1e-12, atol=1e-13)
     loss, cache = lm_loss(golden["input_ids"], model)
     assert abs(loss - golden["loss"]) < 1e-13
-    grads = to_entries(lm_loss_backward(cache))
+    grads = to_entries(lm_loss_backward(1.0, cache))
     assert {f"grad/{name}" for name in grads} == {n for n in golden if n.startswith("grad/")}
     for name, value in grads.items():
         expected = golden[f"grad/{name}"]
@@ -92,7 +92,7 @@ def test_every_gradient_is_the_derivative(variant):
     model, ids = random_lm(**variant), np.random.default_rng(1).integers(0, 7, (2, 6))
     _, cache = lm_loss(ids, model)
     loss = lambda p: lm_loss(ids, model._replace(params=p))[0]  # noqa: E731
-    error, path = worst_leaf_error(loss, model.params, lm_loss_backward(cache))
+    error, path = worst_leaf_error(loss, model.params, lm_loss_backward(1.0, cache))
     assert error < 1e-10, path
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from minimamba.arrays import to_host
 from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
-from minimamba.models.echo import echo_loss, echo_loss_backward, echo_scores
-from minimamba.models.echo_init import EchoConfig, init_echo
+from minimamba.models.echo import EchoConfig, echo_loss, echo_loss_backward, echo_scores, init_echo
 from minimamba.models.explain import echo_attribution, echo_receptive_field
 from minimamba.models.mamba_lm import (
     lm_backward,
@@ -58,7 +57,7 @@ def test_echo_with_its_items_on_either_side(side, flip, read):
     loss, cache = echo_loss(*batch, params, rng=np.random.default_rng(2), **chosen)
     got, on_device_cache = echo_loss(*moved, on_device, rng=np.random.default_rng(2), **chosen)
     close((loss,), (got,))
-    close(echo_loss_backward(cache), echo_loss_backward(on_device_cache))
+    close(echo_loss_backward(1.0, cache), echo_loss_backward(1.0, on_device_cache))
     chosen = dict(flip=flip, read=read)
     for f, count in ((echo_scores, 2), (echo_attribution, 3)):
         want, got = f(*batch[:count], params, **chosen), f(*moved[:count], on_device, **chosen)
@@ -74,7 +73,7 @@ def test_echo_with_its_items_on_the_host_waits_for_nothing():
     _, on_device = echo()
     with device.counted() as waits:
         _, cache = echo_loss(ITEMS, LENGTHS, TARGET, on_device, 0.2, np.random.default_rng(2))
-        echo_loss_backward(cache)
+        echo_loss_backward(1.0, cache)
         echo_scores(ITEMS, LENGTHS, on_device)
     assert not waits
 
@@ -82,11 +81,11 @@ def test_echo_with_its_items_on_the_host_waits_for_nothing():
 def test_echo_in_float32_runs_its_kernels():
     params, _ = echo()
     loss, cache = echo_loss(ITEMS, LENGTHS, TARGET, params)
-    want = echo_loss_backward(cache)
+    want = echo_loss_backward(1.0, cache)
     narrow = tree_map(lambda x: cupy_stand_in.cupy.asarray(x.astype(np.float32)), params)
     with device.counted():
         got, cache = echo_loss(ITEMS, LENGTHS, TARGET, narrow)
-        grads = echo_loss_backward(cache)
+        grads = echo_loss_backward(1.0, cache)
     assert device.launches == {
         f"{kernel}_{way}": 2 * 2 * 2  # blocks, pairs, directions
         for kernel in ("causal_conv", "selective_scan")
@@ -104,7 +103,7 @@ def language(ids, model):
     first, states = lm_step(ids[:, 0], model, lm_zero_states(2, model))
     second, _ = lm_step(ids[:, 1], model, states)
     outputs = (logits, ends, loss, first, second)
-    return outputs, (lm_backward(logits, cache), lm_loss_backward(loss_cache))
+    return outputs, (lm_backward(logits, cache), lm_loss_backward(1.0, loss_cache))
 
 
 def test_a_language_model():

@@ -63,7 +63,7 @@ def test_echos_loss_and_every_gradient_equal_autograd(length, outer, inner, scan
     params, batch = draw_echo(100 * length + 10 * outer + inner, outer, inner, length)
     assert params.item_embedding[0].all()  # the padding's row is not zero
     loss, cache = echo_loss(*batch, params)
-    ours = dict(tree_leaves(echo_loss_backward(cache)))
+    ours = dict(tree_leaves(echo_loss_backward(1.0, cache)))
     leaves = echo_torch.to_torch(params)
     value = echo_torch.loss(*map(torch.from_numpy, batch), leaves, 0.0, scan)
     theirs = echo_torch.gradients(value, leaves)

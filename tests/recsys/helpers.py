@@ -55,8 +55,8 @@ def bigram(items, causal=True):
         value, c_loss = softmax_cross_entropy(logits, target)
         return value, (c_look_up, c_loss)
 
-    def loss_backward(cache):
-        return (embedding_backward(softmax_cross_entropy_backward(1.0, cache[1]), cache[0]),)
+    def loss_backward(dloss, cache):
+        return (embedding_backward(softmax_cross_entropy_backward(dloss, cache[1]), cache[0]),)
 
     def scores(item_seq, lengths, params):
         return params[0][item_seq[np.arange(len(lengths)), lengths - 1]]

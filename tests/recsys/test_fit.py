@@ -137,7 +137,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step():
 
 def test_a_gradient_that_is_not_finite_changes_no_weight():
     seqs, split = log()
-    model = bigram(12)._replace(loss_backward=lambda cache: (np.full((13, 13), np.inf),))
+    model = bigram(12)._replace(loss_backward=lambda dloss, cache: (np.full((13, 13), np.inf),))
     state = begin(first_weights(model, 0, "float64"))
     kept = state.params[0].copy()
     with pytest.raises(TrainingError, match="a gradient became inf in epoch 1, step 1"):

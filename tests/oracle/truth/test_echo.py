@@ -7,8 +7,7 @@ import pytest
 
 from minimamba import oracle
 from minimamba.blocks.sequence import flip_valid, read_ends
-from minimamba.models.echo import echo_encode, echo_encode_backward
-from minimamba.models.echo_init import EchoConfig, init_echo
+from minimamba.models.echo import EchoConfig, echo_encode, echo_encode_backward, init_echo
 from minimamba.models.interop import echo_from_state_dict, echo_to_state_dict
 from minimamba.oracle.cases.draw import draw
 from minimamba.oracle.truth.arithmetic import evaluate, exact
