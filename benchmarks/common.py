@@ -194,6 +194,12 @@ def absent(*modules):
     return None
 
 
+def not_installed(needs):
+    """Return {name: reason} of what, of {name: modules it needs}, cannot be imported."""
+    reasons = {name: absent(*modules) for name, modules in needs.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
 def exponent(sizes, values):
     """Return the slope of log(values) against log(sizes): 1 means linear."""
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])

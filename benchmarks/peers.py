@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.common import absent
+from benchmarks.common import not_installed
 
 
 class Peer(NamedTuple):
@@ -229,8 +229,7 @@ PEERS = {  # name: (inputs, dy, device, memory) -> Peer
 
 def left_out():
     """Return {name: reason} of the peers on a CPU that are not installed."""
-    reasons = {name: absent(*modules) for name, modules in NEEDS.items()}
-    return {name: reason for name, reason in reasons.items() if reason}
+    return not_installed(NEEDS)
 
 
 def selective_scans(inputs, dy):

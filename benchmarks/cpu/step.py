@@ -20,6 +20,7 @@ from benchmarks.common import (
     absent,
     allocated,
     interleave,
+    not_installed,
     parser,
     ratio,
     resident,
@@ -81,15 +82,9 @@ def contenders(batch, params):
     """Return {name: step} of every program that is installed, ours first."""
     steps = {OURS: our_step(batch, params)}
     for name, scan in SCANS.items():
-        if name not in left_out():
+        if name not in not_installed(NEEDS):
             steps[name] = torch_step(batch, params, scan)
     return steps
-
-
-def left_out():
-    """Return {name: reason} of the peers that are not installed."""
-    reasons = {name: absent(*modules) for name, modules in NEEDS.items()}
-    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def check_equal():
@@ -164,7 +159,7 @@ def main(argv):
         return measure_memory(*argv[1:])
     args = parser(__doc__).parse_args(argv)
     check_equal()
-    say_left_out(left_out())
+    say_left_out(not_installed(NEEDS))
     results = []
     for b, l in SIZES[:1] if args.quick else SIZES:
         results.append(measure(b, l, *((3, 5) if args.quick else (9, 90))))

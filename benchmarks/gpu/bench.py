@@ -60,8 +60,10 @@ class Device(NamedTuple):
     clock: int  # kHz
 
 
-def open_device(cupy):
+def open_device():
     """Measure the copy bandwidth; look up the rest."""
+    import cupy
+
     get, here = cupy.cuda.runtime.deviceGetAttribute, cupy.cuda.Device().id
     clock = get(cupy.cuda.runtime.cudaDevAttrClockRate, here)
     count = get(cupy.cuda.runtime.cudaDevAttrMultiProcessorCount, here)

@@ -64,11 +64,9 @@ def main(argv):
     if reason := gpu.unavailable():
         print(f"benchmarks: --device gpu: {reason}", file=sys.stderr)
         return 2
-    import cupy
-
     what, *rest = argv
     args = parser(__doc__).parse_args(rest)
-    device = bench.open_device(cupy)
+    device = bench.open_device()
     sizes = (QUICK if args.quick else SIZES)[what]
     found = [row._asdict() for shape in sizes for row in ROWS[what](device, shape)]
     more = growth(found) if what == "length" else []

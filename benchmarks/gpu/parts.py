@@ -14,7 +14,9 @@ import time
 from functools import partial
 from pathlib import Path
 
+from benchmarks.gpu import bench
 from benchmarks.gpu import peers as gpu_peers
+from benchmarks.gpu import windows as gpu_windows
 from benchmarks.gpu.page import NotRun, Page, finish
 from minimamba import gpu
 from minimamba.ops import spectral
@@ -50,14 +52,10 @@ def device(page):
 
 def times(page):
     """The fused scan at the four shapes, float32 and bfloat16."""
-    import cupy
-
-    from benchmarks.gpu import bench
-
-    limits = bench.open_device(cupy)
+    limits = bench.open_device()
     page.put("limits", {"copied": limits.copied, "exponentials": limits.exponentials})
     jobs = {
-        f"fused {shape} {memory}": partial(dicts, cupy, bench.fused_rows, limits, shape, memory)
+        f"fused {shape} {memory}": partial(dicts, limits, bench.fused_rows, shape, memory)
         for shape in bench.SHAPES
         for memory in ("bfloat16", "float32")
     }
@@ -66,29 +64,20 @@ def times(page):
 
 def scans(page):
     """The teaching ladder and the scans in array code."""
-    import cupy
-
-    from benchmarks.gpu import bench
-
-    limits = bench.open_device(cupy)
+    limits = bench.open_device()
     page.run(
         {
-            "ladder, side by side": partial(dicts, cupy, bench.ladder_rows, limits, SIDE_BY_SIDE),
-            "arrays": partial(dicts, cupy, bench.array_ladder_rows, limits, SIDE_BY_SIDE),
-            "ladder, one long": partial(dicts, cupy, bench.ladder_rows, limits, ONE_LONG),
-            "fused, in arrays": partial(dicts, cupy, bench.array_rows, limits, IN_ARRAYS),
+            "ladder, side by side": partial(dicts, limits, bench.ladder_rows, SIDE_BY_SIDE),
+            "arrays": partial(dicts, limits, bench.array_ladder_rows, SIDE_BY_SIDE),
+            "ladder, one long": partial(dicts, limits, bench.ladder_rows, ONE_LONG),
+            "fused, in arrays": partial(dicts, limits, bench.array_rows, IN_ARRAYS),
         }
     )
 
 
 def windows(page):
     """The spectral filter by a matrix product and by cuFFT, over the length of the window."""
-    import cupy
-
-    from benchmarks.gpu import bench as gpu_bench
-    from benchmarks.gpu import windows as gpu_windows
-
-    limits = gpu_bench.open_device(cupy)
+    limits = bench.open_device()
     for batch, width in gpu_windows.BATCHES:
         rows = []
 
@@ -102,23 +91,21 @@ def windows(page):
             page.put(f"crossover ({batch}, l, {width})", found)
 
 
-def dicts(cupy, job, *args):
+def dicts(device, job, *args):
     """Run a job that returns rows; return them as dicts, and give its memory back."""
     try:
-        return [row._asdict() for row in job(*args)]
+        return [row._asdict() for row in job(device, *args)]
     finally:
-        cupy.get_default_memory_pool().free_all_blocks()
+        device.cupy.get_default_memory_pool().free_all_blocks()
 
 
 def peer(name, page):
     """The selective scan of another package at the same shapes."""
-    from benchmarks.gpu import bench as gpu_bench
-
     if reason := gpu_peers.missing(name):
         raise NotRun(reason)
     kinds = ("bfloat16", "float32") if name == "mamba_ssm" else ("float32",)
     jobs = {}
-    for shape in gpu_bench.SHAPES:
+    for shape in bench.SHAPES:
         for memory in kinds:
             job = partial(gpu_peers.rows, name, shape, memory)
             if gpu_peers.affordable(name, shape):
