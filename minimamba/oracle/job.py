@@ -1,6 +1,6 @@
 """What may be asked of the oracle: one field an option, of `check` and of its command alike."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from minimamba.oracle.contract.spec import CONTRACTS
@@ -34,7 +34,9 @@ class Job:
         type=names,
         help="comma separated; what it must support, '' for no option (default: find out)",
     )
-    backward: object = option(None, help="PACKAGE.MODULE:FUNCTION giving the gradients")
+    backward: Callable = option(  # noqa: RUF009
+        None, help="PACKAGE.MODULE:FUNCTION giving the gradients"
+    )
     weights: Mapping = option(
         None,
         help="checkpoint whose names and shapes a block or model has (.npz, .safetensors)",

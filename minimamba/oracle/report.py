@@ -83,7 +83,7 @@ class Report:
     notes: list = field(default_factory=list)
     error: str | None = None  # why it could not be run
     seconds: float = 0.0
-    heat: object = None  # (title, error over tolerance of the failing case), for `save_heat_map`
+    heat: tuple | None = None  # title, and error over tolerance of the first failing case
 
     @property
     def passed(self):

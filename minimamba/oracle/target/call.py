@@ -3,6 +3,7 @@
 import inspect
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Result:
     dtypes: dict
     grads: dict = field(default_factory=dict)
     complaints: list = field(default_factory=list)  # shape, dtype and mutation, in sentences
-    state: object = None  # the returned state, as the callable made it
+    state: Any = None  # the returned state, as the callable made it
 
     def arrays(self):
         return self.outputs | self.grads
