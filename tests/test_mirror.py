@@ -32,7 +32,7 @@ NO_OPS = {
     "ops.recurrence.blelloch": "orders the work of a recurrence",
     "ops.recurrence.chunked": "orders the work of a recurrence",
     "ops.recurrence.work_and_depth": "counts what an order costs",
-    "ops.selective.blocks": "the inside of selective_scan, which has the adjoint",
+    "ops.selective.chunks": "the inside of selective_scan, which has the adjoint",
     "ops.selective.plan": "the sizes and the memory of selective_scan",
     "ops.selective.memory": "where the work arrays of selective_scan lie",
     "blocks.init": "draws parameters",
@@ -57,7 +57,7 @@ NO_OPS = {
     "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
 }
 # Modules that are tested through the op they are the inside of.
-INSIDE = {"ops.selective.blocks", "ops.selective.plan"}
+INSIDE = {"ops.selective.chunks", "ops.selective.plan"}
 # Ops that the tutorials of their equations do not import.
 NO_LESSON = {
     "mamba_last": "mamba at one row; tutorial 07 derives its closed form",

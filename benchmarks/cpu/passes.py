@@ -1,8 +1,8 @@
-"""Where does the time of the selective scan go? Every pass over a block, in ns per state.
+"""Where does the time of the selective scan go? Every pass over a chunk, in ns per state.
 
     python -m benchmarks passes              prints, saves passes.json
 
-The block is the one that the scan itself would use at each shape. Beside its passes stand what they
+The chunk is the one that the scan itself would use at each shape. Beside its passes stand what they
 replace, and two floors: the exponential alone, and a copy from the cache to the cache.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common import interleave, parser, save, show
 from benchmarks.cpu.selective import SHAPES
-from minimamba.ops.selective import blocks
+from minimamba.ops.selective import chunks
 from minimamba.ops.selective import plan as plans
 from minimamba.ops.selective.memory import aligned_empty, short_buffers
 
@@ -35,7 +35,7 @@ LABELS = {
 
 
 def draw(shape, dtype):
-    """Return the Signals of one block, its state, and its work arrays."""
+    """Return the Signals of one chunk, its state, and its work arrays."""
     b, l, e, n = shape
     plan = plans.plan(b, l, n, e, np.dtype(dtype).itemsize)
     rng = np.random.default_rng(0)
@@ -45,16 +45,16 @@ def draw(shape, dtype):
         return rng.standard_normal(sizes).astype(dtype)
 
     step = rng.uniform(0.01, 0.1, (t, r, e)).astype(dtype)
-    rows = [blocks.above_zeros(normal(t, r, k)) for k in (e, n, n)]
+    rows = [chunks.above_zeros(normal(t, r, k)) for k in (e, n, n)]
     A = -np.repeat(np.arange(1, n + 1.0)[:, None], e, axis=1).astype(dtype)
     work = plans.fit(plans.allocate(np, plan, n, e, dtype, adjoint=True), (r, n, e))
-    return blocks.Signals(step, rows[0], A, *rows[1:]), np.zeros((r, n, e), dtype), work
+    return chunks.Signals(step, rows[0], A, *rows[1:]), np.zeros((r, n, e), dtype), work
 
 
 def passes(s, state, work):
-    """Return {key of LABELS: call}; every call goes over the whole block once."""
+    """Return {key of LABELS: call}; every call goes over the whole chunk once."""
     a, h, g = work.a, work.h, work.g
-    blocks.run(s, state, work)
+    chunks.states(s, state, work)
     decays = a.copy()
     loop, adjoint = loops(s, state, decays, work)
     y, sums = np.empty(s.step.shape, a.dtype), np.empty(s.B[:, :, 0].shape, a.dtype)
@@ -65,10 +65,10 @@ def passes(s, state, work):
         "copy": lambda: np.copyto(g, decays),
         "exp": lambda: np.exp(decays, out=g),
         "decays": lambda: np.exp(np.multiply(steps, s.A, out=g), out=g),
-        "outer": lambda: blocks.outer(s.B, s.v, g),
+        "outer": lambda: chunks.outer(s.B, s.v, g),
         "loop": loop,
-        "read": lambda: blocks.read(s.C, h[1:], y),
-        "channels": lambda: blocks.sum_channels(h[1:], s.v, sums),
+        "read": lambda: chunks.read(s.C, h[1:], y),
+        "channels": lambda: chunks.sum_channels(h[1:], s.v, sums),
         "adjoint": adjoint,
         "dA": lambda: np.einsum("trne,tre->ne", decays, s.step),
         "dstep": lambda: np.einsum("trne,ne->tre", decays, s.A),
@@ -79,18 +79,18 @@ def passes(s, state, work):
 
 
 def loops(s, state, decays, work):
-    """Return the two calls that go through a block step by step: of the states, of the adjoint."""
+    """Return the two calls that go through a chunk step by step: of the states, of the adjoint."""
     carry = state.copy()
 
     def loop():
         before = state
         for a_t, h_t in zip(decays, work.h[1:], strict=True):
-            np.multiply(a_t, before, work.slab)
-            before = np.add(h_t, work.slab, h_t)
+            np.multiply(a_t, before, work.state)
+            before = np.add(h_t, work.state, h_t)
 
     def adjoint():
         work.a[...] = decays
-        blocks.run_adjoint(s.v, s.C, work.a, carry, work)
+        chunks.adjoint_states(s.v, s.C, work.a, carry, work)
         carry[...] = 0
 
     return loop, adjoint
@@ -113,7 +113,7 @@ def measure(shape, dtype, rounds):
         times |= interleave({"decays, long buffers": calls["decays"]}, rounds)
     states = s.step.size * len(s.A)
     found = {name: statistics.median(times[name]) / states * 1e9 for name in LABELS}
-    return {"shape": shape, "dtype": dtype, "states of a block": states, "ns": found}
+    return {"shape": shape, "dtype": dtype, "states of a chunk": states, "ns": found}
 
 
 def main(argv):

@@ -158,7 +158,6 @@ def problem(cupy, shape, memory, seed):
         D=weight(e),
         z=normal(b, l, e),
         delta_bias=weight(e) / cupy.float32(10),
-        delta_softplus=True,
     )
     return x, normal(b, l, e)
 
@@ -194,7 +193,7 @@ def fused_rows(device, shape, memory, seconds=1.5):
     size = 4 if memory == "float32" else 2
     copies = int(np.clip(-(-PAST_THE_CACHE // (4 * b * l * e * size)), 1, 4))
     problems = [problem(device.cupy, shape, memory, seed) for seed in range(copies)]
-    forward = [lambda x=x: selective.forward(x) for x, _ in problems]
+    forward = [lambda x=x: selective.forward(x, delta_softplus=True) for x, _ in problems]
     caches = [call()[2] for call in forward]
     pairs = zip(problems, caches, strict=True)
     backward = [lambda dy=dy, c=c: selective.backward(dy, None, c) for (_, dy), c in pairs]
@@ -210,9 +209,9 @@ def array_rows(device, shape):
     rows = fused_rows(device, shape, "float32", 0.3)
     x, dy = problem(device.cupy, shape, "float32", 0)
     with using(enabled=False):
-        cache = selective_scan(*x)[2]
+        cache = selective_scan(*x, delta_softplus=True)[2]
         calls = {
-            "forward, array code": lambda: selective_scan(*x),
+            "forward, array code": lambda: selective_scan(*x, delta_softplus=True),
             "backward, array code": lambda: selective_scan_backward(dy, None, cache),
         }
         for name, call in calls.items():

@@ -18,7 +18,7 @@ LETTERS = {size: letter for letter, size in SIZES._asdict().items()}
 LETTERS |= {1: "1", 6: "f", 4: "k - 1", 15: "l + k - 1", 14: "2d"}
 SPECIAL = {  # sizes that a case of its own fixes
     "embedding": {2: "b", 5: "l"},
-    "selective_scan": {2: "blocks + 1"},
+    "selective_scan": {2: "chunks + 1"},
     "impulse_response": {6: "l"},
     "impulse_response_dense": {6: "l"},
     "transfer_function": {5: "points"},

@@ -36,6 +36,7 @@ class KernelCache(NamedTuple):
     inputs: SelectiveScanInputs
     h0: Array | None  # (b, e, n)
     checkpoint: Array  # (b, ceil(l / 8), ceil(e / 32), n, 32)
+    raw: Array | None  # (b, l, e), delta where softplus is taken of it; None without softplus
 
 
 class GroupedCache(NamedTuple):
@@ -87,7 +88,7 @@ def backward_shape(n, capability=90, deterministic=False):
     return Shape(n, 2 if n <= 2 else 4 if n <= 4 else most, CHECKPOINT)
 
 
-def forward(x, h0=None):
+def forward(x, h0=None, delta_softplus=False):
     """Run the selective scan on the GPU, Eqs. (7.1) to (7.5).
 
     Parameters
@@ -96,6 +97,7 @@ def forward(x, h0=None):
         float32 arrays of one device; or bfloat16 numbers, or their bits as uint16, for u, delta, B,
         C and z.
     h0 : array, shape (b, e, n), optional
+    delta_softplus : bool
 
     Returns
     -------
@@ -108,15 +110,15 @@ def forward(x, h0=None):
     bfloat16 on a GPU, with nothing copied on the way in or out::
 
         half = lambda v: cupy.asarray(v, dtype=ml_dtypes.bfloat16)
-        x = SelectiveScanInputs(half(u), half(delta), A, half(B), half(C), D, half(z), bias, True)
-        y, h_last, cache = selective.forward(x)
+        x = SelectiveScanInputs(half(u), half(delta), A, half(B), half(C), D, half(z), bias)
+        y, h_last, cache = selective.forward(x, delta_softplus=True)
         grads = selective.backward(half(dy), None, cache)
     """
-    y, h_last, cache = _forward(_each_sequence(as_bits, x), h0)
+    y, h_last, cache = _forward(_each_sequence(as_bits, x), h0, delta_softplus)
     return as_given(y, x.u), h_last, cache
 
 
-def _forward(x, h0):
+def _forward(x, h0, delta_softplus):
     if x.u.dtype not in (np.float32, np.uint16):
         raise TypeError(f"u has dtype {x.u.dtype}, the kernel takes float32 or bfloat16 bits")
     check_types("u", x.u, **{name: getattr(x, name) for name in SEQUENCES})
@@ -124,7 +126,8 @@ def _forward(x, h0):
         check_shapes(x._asdict() | dict(h0=h0), AXES, sources=("u", "A"))
     if x.u.size == 0:
         return _forward_of_nothing(x, h0)
-    return (_launch_forward if x.A.shape[1] <= MOST_STATES else _forward_in_groups)(x, h0)
+    fits = x.A.shape[1] <= MOST_STATES
+    return (_launch_forward if fits else _forward_in_groups)(x, h0, delta_softplus)
 
 
 def backward(dy, dh_last, cache):
@@ -161,23 +164,26 @@ def _forward_of_nothing(x, h0):
     """Return the results for empty sequences: the state passes through."""
     xp, (b, _, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
     h_last = xp.zeros((b, e, n), np.float32) if h0 is None else h0.copy()
-    return xp.empty_like(x.u), h_last, KernelCache(x, h0, xp.empty((b, 0, n, e), np.float32))
+    return xp.empty_like(x.u), h_last, KernelCache(x, h0, xp.empty((b, 0, n, e), np.float32), None)
 
 
 def _backward_of_nothing(dh_last, cache):
     """Return the gradients of empty sequences: that of the state passes through."""
-    x, h0, _ = cache
+    x, h0, *_ = cache
     xp = array_namespace(x.u)
-    zeros = (None if v is None else xp.zeros_like(v) for v in (*x[:8], h0))
+    zeros = (None if v is None else xp.zeros_like(v) for v in (*x, h0))
     grads = SelectiveScanGrads(*zeros)
     return grads if h0 is None or dh_last is None else grads._replace(h0=dh_last.copy())
 
 
-def _forward_in_groups(x, h0):
+def _forward_in_groups(x, h0, delta_softplus):
     """Run every group of states without skip and gate; add up, skip and gate once."""
     xp, wide = array_namespace(x.u), _each_sequence(_as_float32, x)
     ys, hs, caches = zip(
-        *(_launch_forward(_states(wide, group), _of(group, h0)) for group in _groups(x)),
+        *(
+            _launch_forward(_states(wide, group), _of(group, h0), delta_softplus)
+            for group in _groups(x)
+        ),
         strict=True,
     )
     skipped = sum(ys) if x.D is None else sum(ys) + x.D * wide.u
@@ -220,31 +226,33 @@ def _of(group, h):
     return None if h is None else h[..., group]
 
 
-def _launch_forward(x, h0):
+def _launch_forward(x, h0, delta_softplus):
     x = _contiguous(x)
     xp, (b, l, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
     shape, (count, steps) = forward_shape(n), cut_time(b, l, e)
+    scalars = _scalars(x, steps, delta_softplus)
     h0 = as_pointer(h0, xp, np.float32)
     y, h_last = xp.empty_like(x.u), xp.empty((b, e, n), np.float32)
     checkpoint = xp.empty((b, -(-l // CHECKPOINT), -(-e // 32), n, 32), np.float32)
     start = h0
     if count > 1:
-        start = segment_starts("selective_scan_ends", (x.u, x.B), x, h0, count, steps)
+        start = segment_starts("selective_scan_ends", (x.u, x.B), x, h0, count, scalars)
     kernel = load(FORWARD, shape.options(x.u.dtype)).get_function("selective_scan_forward")
-    args = (*x[:8], start, y, h_last, checkpoint, *_sizes(x, steps))
+    args = (*x, start, y, h_last, checkpoint, *scalars)
     kernel(_grid(b, e, count), (32 * shape.warps,), args)
-    return y, h_last, KernelCache(x, h0, checkpoint)
+    return y, h_last, KernelCache(x, h0, checkpoint, x.delta if delta_softplus else None)
 
 
 def _launch_backward(dy, dh_last, cache):
-    x, h0, checkpoint = cache
+    x, h0, checkpoint, raw = cache
     xp, (b, l, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
     deterministic, (count, steps) = settings().deterministic, cut_time(b, l, e)
+    scalars = _scalars(x, steps, raw is not None)
     shape = backward_shape(n, loader().capability(), deterministic)
     dy, start = as_pointer(dy, xp, x.u.dtype), as_pointer(dh_last, xp, np.float32)
     if count > 1:
         name, pair = "selective_scan_adjoint_ends", (dy, x.C)
-        start = segment_starts(name, pair, x, start, count, steps)
+        start = segment_starts(name, pair, x, start, count, scalars)
     options, shares = shape.options(x.u.dtype), (1, b, l, n)
     if deterministic:
         options, shares = (*options, "-DDETERMINISTIC"), (-(-e // 32), b, l, n)
@@ -252,7 +260,7 @@ def _launch_backward(dy, dh_last, cache):
     du, ddelta, dA, dB, dC, dD, dz, dbias, dh0 = grads
     results = (du, ddelta, dz, dA, dB, dC, dD, dbias, dh0)
     kernel = load(BACKWARD, options).get_function("selective_scan_backward")
-    args = (*x[:8], checkpoint, dy, start, *results, *_sizes(x, steps))
+    args = (*x, checkpoint, dy, start, *results, *scalars)
     kernel(_grid(b, e, count), (32 * shape.warps,), args)
     dB, dC = (_like(m.sum(axis=0) if len(m) > 1 else m[0], x.B) for m in (dB, dC))
     dA, dD, dbias = (m.sum(axis=(0, 1)) for m in (dA, dD, dbias))
@@ -280,7 +288,7 @@ def cut_time(b, l, e):
     return max(1, -(-l // steps)), steps
 
 
-def segment_starts(name, pair, x, start, count, steps):
+def segment_starts(name, pair, x, start, count, scalars):
     """Return the state (or adjoint state) that enters each segment, (segments, b, e, n)."""
     xp, (b, _, e), n = array_namespace(x.u), x.u.shape, x.A.shape[1]
     shape = segment_shape(n)
@@ -289,7 +297,7 @@ def segment_starts(name, pair, x, start, count, steps):
     moving, matrix = pair
     adjoint = name == "selective_scan_adjoint_ends"
     gate = (x.z,) if adjoint else ()
-    args = (moving, x.delta, x.A, matrix, *gate, x.delta_bias, ends, sums, *_sizes(x, steps))
+    args = (moving, x.delta, x.A, matrix, *gate, x.delta_bias, ends, sums, *scalars)
     module.get_function(name)(_grid(b, e, count), (32 * shape.warps,), args)
     args = (x.A, sums, start, ends, *map(np.int32, (e, b * e * n, count, adjoint)))
     module.get_function("selective_scan_carry")((-(-b * e * n // 128),), (128,), args)
@@ -301,10 +309,10 @@ def _grid(b, e, count):
     return (-(-e // 32) * b, count)
 
 
-def _sizes(x, steps):
+def _scalars(x, steps, delta_softplus):
     """Return the scalars every kernel ends with: e, l, steps of a segment, softplus or not."""
     (_, l, e) = x.u.shape
-    return tuple(map(np.int32, (e, l, steps, bool(x.delta_softplus))))
+    return tuple(map(np.int32, (e, l, steps, bool(delta_softplus))))
 
 
 def _contiguous(x):
@@ -312,7 +320,7 @@ def _contiguous(x):
     xp, dtype = array_namespace(x.u), x.u.dtype
     ready = {
         name: as_pointer(getattr(x, name), xp, dtype if name in SEQUENCES else np.float32)
-        for name in x._fields[:8]
+        for name in x._fields
     }
     return x._replace(**ready)
 

@@ -1,14 +1,18 @@
 """Problems for the kernels, their answers in float64, and the distance between the two."""
 
+from functools import partial
+
 import numpy as np
 
 from minimamba.arrays import to_host
+from minimamba.kernels import selective
 from minimamba.ops.selective.naive import (
     SelectiveScanInputs,
     selective_scan_naive,
     selective_scan_naive_backward,
 )
 
+selective_forward = partial(selective.forward, delta_softplus=True)  # as in a Mamba block
 FORWARD, GRADIENT = 2e-6, 5e-6  # relative, in the 2-norm, float32 against float64
 BFLOAT16 = 6e-3  # one rounding of the result, 2^-8 at worst, and the room of the sums
 
@@ -47,7 +51,6 @@ def selective_problem(b, l, e, n, seed=0, **without):
         D=normal(e),
         z=normal(b, l, e),
         delta_bias=normal(e) * np.float32(0.1),
-        delta_softplus=True,
     )
     return x._replace(**without), normal(b, e, n), normal(b, l, e), normal(b, e, n)
 
@@ -65,10 +68,10 @@ def double(tree):
     return each(lambda x: x.astype(np.float64), tree)
 
 
-def selective_answer(x, h0, dy, dh_last):
+def selective_answer(x, h0, dy, dh_last, delta_softplus=True):
     """Return (y, h_last, grads) in float64, by the definition."""
     x, h0, dy, dh_last = double((x, h0, dy, dh_last))
-    y, h_last, cache = selective_scan_naive(*x, h0=h0)
+    y, h_last, cache = selective_scan_naive(*x, delta_softplus, h0)
     return y, h_last, selective_scan_naive_backward(dy, dh_last, cache)
 
 

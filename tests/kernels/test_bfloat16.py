@@ -11,7 +11,14 @@ from minimamba.kernels.selective import SEQUENCES
 from minimamba.ops.conv import ConvParams, causal_conv1d
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests import cupy_stand_in
-from tests.kernels.problems import BFLOAT16, check, double, each, selective_problem
+from tests.kernels.problems import (
+    BFLOAT16,
+    check,
+    double,
+    each,
+    selective_forward,
+    selective_problem,
+)
 from tests.kernels.test_dispatch import normal, on_device
 
 
@@ -28,7 +35,7 @@ def test_bfloat16_numbers_go_in_and_come_out_of_the_scan():
     x, h0, dy, _ = selective_problem(2, 9, 33, 16)
     sequences = {name: half(getattr(x, name)) for name in SEQUENCES}
     x = on_device(x)
-    y, h_last, cache = selective.forward(x._replace(**sequences), on_device(h0))
+    y, h_last, cache = selective_forward(x._replace(**sequences), on_device(h0))
     grads = selective.backward(half(dy), None, cache)
     assert y.dtype == ml_dtypes.bfloat16 and h_last.dtype == np.float32
     for name, grad in grads._asdict().items():
@@ -36,7 +43,7 @@ def test_bfloat16_numbers_go_in_and_come_out_of_the_scan():
         assert grad.dtype == kind, name
     rounded = {name: to_host(v).astype(np.float64) for name, v in sequences.items()}
     exact = double(each(to_host, x))._replace(**rounded)
-    want, _, cache = selective_scan(*exact, h0=double(h0))
+    want, _, cache = selective_scan(*exact, True, double(h0))
     dy = to_host(half(dy)).astype(np.float64)
     check(to_host(y).astype(np.float64), want, BFLOAT16)
     du = selective_scan_backward(dy, None, cache).u
@@ -58,10 +65,10 @@ def test_shapes_of_bits_are_looked_at_where_no_op_does_it():
     x, h0, dy, dh_last = on_device(selective_problem(2, 9, 33, 3))
     bits = x._replace(**{name: to_bfloat16(getattr(x, name)) for name in SEQUENCES})
     with pytest.raises(ValueError, match=r"C has shape \(2, 8, 3\), expected \(b, l, n\)"):
-        selective.forward(bits._replace(C=bits.C[:, 1:]))
+        selective_forward(bits._replace(C=bits.C[:, 1:]))
     with pytest.raises(ValueError, match=r"h0 has shape \(1, 33, 3\), expected \(b, e, n\)"):
-        selective.forward(bits, h0[1:])
-    _, _, cache = selective.forward(bits)
+        selective_forward(bits, h0[1:])
+    _, _, cache = selective_forward(bits)
     with pytest.raises(ValueError, match=r"dy has shape \(2, 8, 33\), expected \(b, l, e\)"):
         selective.backward(to_bfloat16(dy)[:, 1:], None, cache)
     with pytest.raises(ValueError, match=r"dh_last has shape \(1, 33, 3\), expected \(b, e, n\)"):
@@ -73,8 +80,8 @@ def test_bits_are_never_taken_for_numbers():
     for dtype in ("float32", "float16"):
         half = x._replace(u=to_bfloat16(x.u), delta=x.delta.astype(dtype))
         with pytest.raises(TypeError, match=f"delta has dtype {dtype}, expected uint16 as u has"):
-            selective.forward(half)
-    _, _, cache = selective.forward(x)
+            selective_forward(half)
+    _, _, cache = selective_forward(x)
     with pytest.raises(TypeError, match="dy has dtype uint16, expected float32 as u has"):
         selective.backward(to_bfloat16(dy), None, cache)
     p = on_device(ConvParams(normal(33, 33), None))

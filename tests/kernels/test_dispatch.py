@@ -74,7 +74,7 @@ def both(run, inputs, outputs):
 
 
 def scan(x, h0, dy, dh_last):
-    y, h_last, cache = selective_scan(*x, h0=h0)
+    y, h_last, cache = selective_scan(*x, True, h0)
     # A sum over all rows and steps that may cancel: its own tests measure it in its terms.
     return y, h_last, selective_scan_backward(dy, dh_last, cache)._replace(delta_bias=None)
 
@@ -180,7 +180,7 @@ def run_everything(place):
     """Return all outputs and gradients, of ops that have a kernel, and the caches they made."""
     x, h0, dy, dh_last = each(place, selective_problem(2, 9, 33, 3))
     p = each(place, ConvParams(normal(33, 4), normal(33)))
-    *made, scanned = selective_scan(*x, h0=h0)
+    *made, scanned = selective_scan(*x, True, h0)
     made.append(selective_scan_backward(dy, dh_last, scanned))
     *convolved, cache = causal_conv1d(x.u, p)
     made += [*convolved, causal_conv1d_backward(dy, None, cache)]
@@ -218,7 +218,7 @@ def test_float32_beside_float64_takes_the_array_code_which_keeps_the_wider():
 def test_switched_off_the_array_code_runs_but_a_cache_goes_back_to_its_kernel():
     place = to_device
     x, _, dy, _ = each(place, selective_problem(2, 9, 33, 3))
-    *_, cache = selective_scan(*x)
+    *_, cache = selective_scan(*x, True)
     with using(enabled=False):
         device.launches.clear()
         assert not any(made_by_kernels(run_everything(place)[1]))

@@ -14,7 +14,12 @@ from minimamba.dispatch import using
 from minimamba.kernels import compile, conv, scan, selective
 from minimamba.ops.conv import ConvParams
 from tests.emulator import DESCENDING, ORDERS, RANDOM, Emulator, LaunchError
-from tests.kernels.problems import check_selective, selective_answer, selective_problem
+from tests.kernels.problems import (
+    check_selective,
+    selective_answer,
+    selective_forward,
+    selective_problem,
+)
 
 FOLDER = Path(conv.__file__).parent
 
@@ -26,13 +31,13 @@ def barriers(name):
 
 
 def run_forward():
-    selective.forward(*selective_problem(2, 37, 33, 16)[:2])
+    selective_forward(*selective_problem(2, 37, 33, 16)[:2])
 
 
 def run_backward():
     x, h0, dy, dh_last = selective_problem(2, 19, 33, 16)
     checkpoint = np.zeros((2, 3, 2, 16, 32), np.float32)
-    selective.backward(dy, dh_last, selective.KernelCache(x, h0, checkpoint))
+    selective.backward(dy, dh_last, selective.KernelCache(x, h0, checkpoint, x.delta))
 
 
 def run_segments():
@@ -41,7 +46,7 @@ def run_segments():
         ("selective_scan_ends", (x.u, x.B)),
         ("selective_scan_adjoint_ends", (x.u, x.C)),
     ]:
-        selective.segment_starts(name, pair, x, h0, 2, 64)
+        selective.segment_starts(name, pair, x, h0, 2, selective._scalars(x, 64, True))
 
 
 def run_scan(rung, dtype="complex128"):
@@ -158,7 +163,7 @@ def test_a_wrong_edit_shows_in_the_numbers(bug):
     assert changed != [compile.source(*files) for files in SOURCES], "the edit finds its place"
     problem = selective_problem(2, 37, 33, 3)
     with using(loader=Emulator(edit=edit)), pytest.raises(AssertionError, match="away, allowed"):
-        check_selective(selective.forward, selective.backward, problem, selective_answer(*problem))
+        check_selective(selective_forward, selective.backward, problem, selective_answer(*problem))
 
 
 SOURCES = (selective.FORWARD, selective.BACKWARD)

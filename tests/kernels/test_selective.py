@@ -1,5 +1,7 @@
 """The fused selective scan against float64: its CUDA source on the CPU, or on a GPU."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from tests.kernels.problems import (
     check_selective,
     relative,
     selective_answer,
+    selective_forward,
     selective_problem,
 )
 
@@ -26,11 +29,12 @@ def lengths(n):
     return sorted({1, 2, 7, 8, 9, tile - 1, tile, tile + 1, 3 * tile + 5})
 
 
-def check_problem(machine, problem, **how):
+def check_problem(machine, problem, delta_softplus=True, **how):
     """Run a problem where the machine is; compare outputs and every gradient with float64."""
-    answer = selective_answer(*problem)
+    answer = selective_answer(*problem, delta_softplus)
+    forward = partial(selective.forward, delta_softplus=delta_softplus)
     with machine.running(**how):
-        check_selective(selective.forward, selective.backward, machine.place(problem), answer)
+        check_selective(forward, selective.backward, machine.place(problem), answer)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -58,17 +62,22 @@ def test_more_states_than_one_launch_takes(machine, n):
         {"z": None},
         {"delta_bias": None},
         {"D": None, "z": None, "delta_bias": None},
-        {"delta_softplus": False},
     ],
     ids=str,
 )
 def test_what_may_be_absent(machine, without):
     for n in (3, 65):
         x, h0, dy, dh_last = selective_problem(2, 19, 5, n, **without)
-        if not x.delta_softplus:
-            x = x._replace(delta=np.abs(x.delta) / 4, delta_bias=np.abs(x.delta_bias))
         for problem in [(x, h0, dy, dh_last), (x, None, dy, None)]:
             check_problem(machine, problem)
+
+
+@pytest.mark.parametrize("n", [3, 65])
+def test_step_sizes_that_do_not_go_through_softplus(machine, n):
+    x, h0, dy, dh_last = selective_problem(2, 19, 5, n)
+    x = x._replace(delta=np.abs(x.delta) / 4, delta_bias=np.abs(x.delta_bias))
+    for problem in [(x, h0, dy, dh_last), (x, None, dy, None)]:
+        check_problem(machine, problem, delta_softplus=False)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -102,9 +111,9 @@ def test_a_sequence_in_two_chunks_is_the_sequence(machine):
     x, h0, _, _ = machine.place(selective_problem(2, 40, 33, 16))
     cut = {name: (getattr(x, name)[:, :13], getattr(x, name)[:, 13:]) for name in selective_parts}
     with machine.running():
-        y, h, _ = selective.forward(x, h0)
-        first, middle, _ = selective.forward(x._replace(**{k: v[0] for k, v in cut.items()}), h0)
-        then, last, _ = selective.forward(x._replace(**{k: v[1] for k, v in cut.items()}), middle)
+        y, h, _ = selective_forward(x, h0)
+        first, middle, _ = selective_forward(x._replace(**{k: v[0] for k, v in cut.items()}), h0)
+        then, last, _ = selective_forward(x._replace(**{k: v[1] for k, v in cut.items()}), middle)
     check(np.concatenate([to_host(first), to_host(then)], axis=1), y, FORWARD)
     check(last, h, FORWARD)
 
@@ -122,7 +131,7 @@ def test_bfloat16_in_memory_float32_inside(machine, n):
     bits = {name: machine.place(v) for name, v in bits.items()}
 
     def forward(x, h0):
-        y, h_last, cache = selective.forward(x._replace(**bits), h0)
+        y, h_last, cache = selective_forward(x._replace(**bits), h0)
         assert y.dtype == np.uint16 and h_last.dtype == np.float32
         return from_bfloat16(y), h_last, cache
 
@@ -141,7 +150,7 @@ def test_deterministic_mode_gives_the_same_bits_under_every_schedule(machine):
     x, h0, dy, dh_last = machine.place(problem)
     for order in ORDERS:
         with machine.running(order), using(deterministic=True):
-            grads = selective.backward(dy, dh_last, selective.forward(x, h0)[2])
+            grads = selective.backward(dy, dh_last, selective_forward(x, h0)[2])
         seen.append(grads)
         check(grads.B, want.B, 5e-6)
         check(grads.C, want.C, 5e-6)
@@ -158,7 +167,7 @@ def test_small_step_sizes_keep_their_gradient(machine):
 def test_empty_sequences_pass_the_state_through(machine):
     x, h0, dy, dh_last = machine.place(selective_problem(2, 0, 3, 3))
     with machine.running():
-        y, h_last, cache = selective.forward(x, h0)
+        y, h_last, cache = selective_forward(x, h0)
         grads = selective.backward(dy, dh_last, cache)
     h_last, h0, dh0, dh_last, dA = map(to_host, (h_last, h0, grads.h0, dh_last, grads.A))
     assert y.shape == (2, 0, 3) and np.array_equal(h_last, h0)
@@ -174,7 +183,7 @@ def test_where_there_is_nothing_no_grid_of_no_blocks_is_launched(machine, sizes,
     *outputs, wanted_grads = selective_answer(x, h0, dy, dh_last)
     x, h0, dy, dh_last = machine.place((x, h0, dy, dh_last))
     with machine.running():
-        y, h_last, cache = selective.forward(x, h0)
+        y, h_last, cache = selective_forward(x, h0)
         grads = selective.backward(dy, dh_last, cache)
     pairs = zip((y, h_last, *grads), (*outputs, *wanted_grads), strict=True)
     for mine, wanted in pairs:
@@ -185,7 +194,7 @@ def test_where_there_is_nothing_no_grid_of_no_blocks_is_launched(machine, sizes,
 def test_an_unknown_type_is_refused_in_one_sentence():
     x, h0, _, _ = selective_problem(1, 2, 3, 4)
     with pytest.raises(TypeError, match="u has dtype float64, the kernel takes float32"):
-        selective.forward(x._replace(u=x.u.astype(np.float64)), h0)
+        selective_forward(x._replace(u=x.u.astype(np.float64)), h0)
 
 
 def test_views_are_copied_not_misread(machine):
@@ -194,4 +203,4 @@ def test_views_are_copied_not_misread(machine):
     x, h0 = machine.place((x, h0))
     views = x._replace(B=double_width[..., :3], C=double_width[..., 3:], u=x.u[:, ::-1][:, ::-1])
     with machine.running():
-        assert relative(selective.forward(views, h0)[0], selective.forward(x, h0)[0]) == 0
+        assert relative(selective_forward(views, h0)[0], selective_forward(x, h0)[0]) == 0

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from minimamba.arrays import Array, array_namespace, check_indices, from_host, on_gpu, to_host
 from minimamba.dispatch import dispatch
 from minimamba.ops._checks import check_floating, check_shapes
-from minimamba.ops._positions import seen, until
 from minimamba.ops.elementwise import SiluCache, silu, silu_backward, softplus, softplus_backward
 from minimamba.ops.selective.scan import (
     SelectiveScanCache,
@@ -17,8 +16,8 @@ AXES = {
     "u": "ble", "delta": "ble", "A": "en", "B": "bln", "C": "bn", "last": "b",
     "D": "e", "z": "be", "delta_bias": "e",
 }  # fmt: skip
-BLOCK = 1 << 18  # numbers in one work array: 1 MiB of float32, half a second-level cache or so
-GPU_BLOCK = 1 << 26  # there: enough for a launch to be worth its while
+CHUNK = 1 << 18  # numbers in one work array: 1 MiB of float32, half a second-level cache or so
+GPU_CHUNK = 1 << 26  # there: enough for a launch to be worth its while
 
 
 class SummedCache(NamedTuple):
@@ -108,7 +107,7 @@ def selective_scan_last(
     -----
     CuPy arrays of float32 go to the kernel of the whole scan, with delta 0 after `last`.
     Every decay is needed once in the forward and once in the backward pass, so they are made in
-    blocks and never kept: work memory is BLOCK numbers, whatever the sizes. On a CPU a block of
+    chunks and never kept: work memory is CHUNK numbers, whatever the sizes. On a CPU a chunk of
     old inputs leaves out the states whose decay is below the smallest normal number of the dtype.
 
     Source: the recurrence of Mamba (Gu and Dao, arXiv 2312.00752, section 3), unrolled.
@@ -126,7 +125,7 @@ def selective_scan_last(
     check_indices("last", last, u.shape[1])
     fused = A.size and dispatch("selective_scan", *given.values()) is not None
     xp, raw = array_namespace(u), delta if delta_bias is None else delta + delta_bias
-    step = until(last, softplus(raw)[0] if delta_softplus else raw)
+    step = _until(last, softplus(raw)[0] if delta_softplus else raw)
     y, read = (_scanned if fused else _summed)(u, step, A, B, C, last)
     if D is not None:
         y = y + D * u[xp.arange(len(u)), last]
@@ -148,7 +147,7 @@ def selective_scan_last_backward(dy, cache):
     dy = dy if c.gate is None else dy * c.gate
     pull = _summed_backward if isinstance(c.read, SummedCache) else _scanned_backward
     du, dstep, dA, dB, dC = pull(dy, c.read)
-    dstep = until(c.last, dstep)
+    dstep = _until(c.last, dstep)
     ddelta = dstep if c.raw is None else softplus_backward(dstep, c.raw)
     if c.D is not None:
         rows = xp.arange(len(c.u))
@@ -202,7 +201,7 @@ def _mix(ahead, A, weight, last):
     xp = array_namespace(ahead)
     mix = xp.zeros(ahead.shape, xp.result_type(ahead, A, weight))
     decay_of = _decays(ahead, A)
-    for tokens, states in _blocks(ahead, A, last):
+    for tokens, states in _chunks(ahead, A, last):
         decay = decay_of(tokens, states)
         mix[tokens] = (weight[tokens][:, None, states] @ decay)[:, 0]
     return mix
@@ -213,7 +212,7 @@ def _mix_backward(dmix, ahead, A, weight, last):
     xp = array_namespace(ahead)
     dweight, dahead, dA_T = xp.zeros_like(weight), xp.zeros_like(dmix), xp.zeros_like(A.T)
     decay_of = _decays(ahead, A)
-    for tokens, states in _blocks(ahead, A, last):
+    for tokens, states in _chunks(ahead, A, last):
         decay, q = decay_of(tokens, states), dmix[tokens]
         dweight[(*tokens, states)] = (decay @ q[..., None])[..., 0]
         decay *= weight[tokens][:, states, None]
@@ -223,7 +222,7 @@ def _mix_backward(dmix, ahead, A, weight, last):
 
 
 def _decays(ahead, A):
-    """Return the function that fills one reused block with exp(S_t A), (tokens, states, e)."""
+    """Return the function that fills one reused chunk with exp(S_t A), (tokens, states, e)."""
     xp = array_namespace(ahead)
     A_T = xp.ascontiguousarray(A.T)
     room = min(max(_numbers(ahead), A.size), ahead.size * A.shape[1])
@@ -231,32 +230,32 @@ def _decays(ahead, A):
 
     def decay_of(tokens, states):
         S, A_s = ahead[tokens], A_T[states]
-        block = work[: S.size * len(A_s)].reshape(len(S), *A_s.shape)
-        return xp.exp(xp.multiply(S[:, None], A_s, out=block), out=block)
+        chunk = work[: S.size * len(A_s)].reshape(len(S), *A_s.shape)
+        return xp.exp(xp.multiply(S[:, None], A_s, out=chunk), out=chunk)
 
     return decay_of
 
 
-def _blocks(ahead, A, last):
-    """Cut the positions up to `last` into blocks; yield (row and time, states needed).
+def _chunks(ahead, A, last):
+    """Cut the positions up to `last` into chunks; yield (row and time, states needed).
 
-    A block is as many positions as fit the work array. On a GPU no state is left out: finding out
+    A chunk is as many positions as fit the work array. On a GPU no state is left out: finding out
     which takes a wait.
     """
     if A.size == 0:
         return
-    row, time = to_host(seen(last, ahead.shape[1])).nonzero()
+    row, time = to_host(_seen(last, ahead.shape[1])).nonzero()
     if not on_gpu(ahead):
         yield from _by_age(ahead, A, row, time)
         return
     size = max(1, _numbers(ahead) // A.size)
     for start in range(0, len(row), size):
-        block = slice(start, start + size)
-        yield (from_host(row[block], ahead), from_host(time[block], ahead)), slice(None)
+        chunk = slice(start, start + size)
+        yield (from_host(row[chunk], ahead), from_host(time[chunk], ahead)), slice(None)
 
 
 def _by_age(ahead, A, row, time):
-    """Yield blocks of like age, each without the states that nothing is left of.
+    """Yield chunks of like age, each without the states that nothing is left of.
 
     exp(S A) is at most exp(-age rate); the states behind the last one for which that reaches the
     smallest normal number are left out. A NaN falls below nothing: its states stay.
@@ -268,12 +267,24 @@ def _by_age(ahead, A, row, time):
     limit = -xp.log(xp.finfo(ahead.dtype).tiny)
     size = max(1, _numbers(ahead) // A.size)
     for start in range(0, len(order), size):
-        block = order[start : start + size]
-        youngest = xp.maximum(age[block[0]], 0)
+        chunk = order[start : start + size]
+        youngest = xp.maximum(age[chunk[0]], 0)
         alive = xp.nonzero(~(youngest * rate > limit))[0]
-        yield (row[block], time[block]), slice(0, int(alive.max(initial=-1)) + 1)
+        yield (row[chunk], time[chunk]), slice(0, int(alive.max(initial=-1)) + 1)
 
 
 def _numbers(x):
     """Return the size of the work array."""
-    return GPU_BLOCK if on_gpu(x) else BLOCK
+    return GPU_CHUNK if on_gpu(x) else CHUNK
+
+
+def _seen(last, length):
+    """Return (b, l): whether a position does not come after `last`; it lives where `last` does."""
+    return array_namespace(last).arange(length) <= last[:, None]
+
+
+def _until(last, x):
+    """Return x (b, l, e) with zeros at the positions that come after `last`."""
+    inside = from_host(_seen(last, x.shape[1]), x)
+    xp = array_namespace(x)
+    return xp.where(inside[..., None], x, xp.zeros((), x.dtype))

@@ -41,7 +41,6 @@ class SelectiveScanInputs(NamedTuple):
     D: Array | None  # (e,)
     z: Array | None  # (b, l, e)
     delta_bias: Array | None  # (e,)
-    delta_softplus: bool
 
 
 class SelectiveScanGrads(NamedTuple):
@@ -95,7 +94,7 @@ def selective_scan_naive(
     >>> y[0, :, 0], h_last[0, 0]
     (array([1., 2., 3.]), array([3.]))
     """
-    x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+    x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias)
     check_inputs(x, h0)
     xp = array_namespace(u)
     raw = delta if delta_bias is None else delta + delta_bias
@@ -202,7 +201,7 @@ def selective_scan_step(
 
 def check_inputs(x, h0):
     """Refuse inputs of a selective scan that do not fit together."""
-    given = x._asdict() | dict(delta_softplus=None, h0=h0)
+    given = x._asdict() | dict(h0=h0)
     check_floating(given, kinds="fc")
     check_shapes(given, AXES, sources=("u", "A"))
 

@@ -1,14 +1,9 @@
-"""Mamba's selective scan: its definition, its fast form, its backward and its step.
+"""Mamba's selective scan, fast: what `naive` defines, without ever holding a (b, l, e, n) array.
 
-The definition, `selective_scan_naive`, is a loop over t. `selective_scan` gives the same numbers
-without ever holding a (b, l, e, n) array: it works through cache-sized blocks
-(`selective_blocks`), keeps the state at block borders only, and its backward computes each block
-again. What it allocates beyond inputs and outputs is `selective_plan.memory`. CuPy arrays of
-float32 go to a CUDA kernel that does the same (`dispatch`); sequences of bfloat16 go to it
-directly (`kernels.selective.forward` and `backward`).
-
-Reference: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
-arXiv:2312.00752, Algorithm 2. Like its released code, B is discretized as delta B, Eq. (2.7).
+It works through cache-sized chunks (`chunks`), keeps the state at their borders only, and its
+backward computes each chunk again. What it allocates beyond inputs and outputs is `plan.memory`.
+CuPy arrays of float32 go to a CUDA kernel that does the same (`dispatch`); sequences of bfloat16 go
+to it directly (`kernels.selective.forward` and `backward`).
 """
 
 from typing import NamedTuple
@@ -16,7 +11,7 @@ from typing import NamedTuple
 from minimamba.arrays import Array, array_namespace
 from minimamba.dispatch import dispatch
 from minimamba.ops._checks import overflow_is_inf
-from minimamba.ops.selective import blocks
+from minimamba.ops.selective import chunks
 from minimamba.ops.selective import plan as plans
 from minimamba.ops.selective.memory import short_buffers
 from minimamba.ops.selective.naive import (
@@ -28,12 +23,13 @@ from minimamba.ops.selective.naive import (
 
 
 class SelectiveScanCache(NamedTuple):
-    """What `selective_scan_backward` needs: the inputs, and the states at block borders."""
+    """What `selective_scan_backward` needs: the inputs, and the states at the borders of chunks."""
 
     inputs: SelectiveScanInputs
     h0: Array | None  # (b, e, n)
-    borders: Array  # (blocks + 1, b, n, e): h0, the state after every block
-    plan: plans.Plan  # the sizes of its blocks
+    borders: Array  # (chunks + 1, b, n, e): h0, the state after every chunk
+    raw: Array | None  # (b, l, e), delta where softplus is taken of it; None without softplus
+    plan: plans.Plan  # the sizes of its chunks
 
 
 def selective_scan(
@@ -82,24 +78,26 @@ def selective_scan(
     >>> y[0, :, 0]                                  # each step halves the state, then adds one
     array([1.  , 1.5 , 1.75])
     """
-    x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+    x = SelectiveScanInputs(u, delta, A, B, C, D, z, delta_bias)
     check_inputs(x, h0)
     kernel = dispatch("selective_scan", u) if A.size else None  # none is built for no states
     if kernel is not None:
-        return kernel(x, h0)
+        return kernel(x, h0, delta_softplus)
     xp = array_namespace(u)
     (b, l, e), n = u.shape, A.shape[1]
     plan = plans.plan(b, l, n, e, u.dtype.itemsize)
-    borders = xp.empty((len(plans.pieces(l, plan.steps)) + 1, b, n, e), u.dtype)
+    borders = xp.empty((len(plans.slices(l, plan.steps)) + 1, b, n, e), u.dtype)
     borders[0] = 0 if h0 is None else xp.swapaxes(h0, 1, 2)
     y = xp.empty((b, l, e), u.dtype)
     work = plans.allocate(xp, plan, n, e, u.dtype, adjoint=False)
     with overflow_is_inf(xp), short_buffers(xp):
         for row, span, border in plans.walk(b, l, plan):
-            piece = blocks.piece_forward(blocks.cut(x, row, span), borders[border, row], work)
-            y[row, span] = xp.swapaxes(piece, 0, 1)
+            tile = chunks.cut(x, row, span)
+            tile_y = chunks.tile_forward(tile, delta_softplus, borders[border, row], work)
+            y[row, span] = xp.swapaxes(tile_y, 0, 1)
     h_last = xp.ascontiguousarray(xp.swapaxes(borders[-1], 1, 2))
-    return y, h_last, SelectiveScanCache(x, h0, borders, plan)
+    raw = delta if delta_softplus else None
+    return y, h_last, SelectiveScanCache(x, h0, borders, raw, plan)
 
 
 def selective_scan_backward(dy, dh_last, cache):
@@ -144,9 +142,10 @@ def selective_scan_backward(dy, dh_last, cache):
     work = plans.allocate(xp, cache.plan, n, e, dy.dtype, adjoint=True)
     with overflow_is_inf(xp), short_buffers(xp):
         for row, span, border in reversed(plans.walk(b, l, cache.plan)):
-            part = blocks.piece_backward(
-                blocks.time_first(dy[row, span]),
-                blocks.cut(x, row, span),
+            part = chunks.tile_backward(
+                chunks.time_first(dy[row, span]),
+                chunks.cut(x, row, span),
+                cache.raw is not None,
                 cache.borders[border, row],
                 carries[row],
                 work,
@@ -171,7 +170,7 @@ def _empty_grads(xp, x):
 
 
 def _collect(grads, part, row, span):
-    """Write one block's gradients to their places; those of the weights are sums over blocks."""
+    """Write one tile's gradients to their places; those of the weights are sums over tiles."""
     for name in ("u", "delta", "B", "C", "z"):
         if getattr(grads, name) is not None:
             getattr(grads, name)[row, span] = getattr(part, name).swapaxes(0, 1)

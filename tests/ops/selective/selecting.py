@@ -40,7 +40,7 @@ def for_oracle(x):
 
 
 def require_scan(x, dy, dh_last, scan=selective_scan, backward=selective_scan_backward):
-    """Require outputs and gradients within the bound of the definition, whatever the blocks."""
+    """Require outputs and gradients within the bound of the definition, whatever the chunks."""
     y, h_last, cache = scan(**x)
     grads = backward(dy, dh_last, cache)
     inputs = for_oracle(x) | {"dout": dy, "dlast_state": dh_last}

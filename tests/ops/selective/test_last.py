@@ -48,11 +48,11 @@ def test_it_is_the_scan_at_the_last_position(sizes):
         np.testing.assert_allclose(mine, full, rtol=0, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("block", [6, 30, 10**6])
-def test_the_size_of_a_block_changes_nothing_but_roundings(monkeypatch, block):
+@pytest.mark.parametrize("chunk", [6, 30, 10**6])
+def test_the_size_of_a_chunk_changes_nothing_but_roundings(monkeypatch, chunk):
     arrays, last = draw(2)
     expected, _, _ = both(arrays, last)
-    monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(module, "CHUNK", chunk)
     _, found, gradients = both(arrays, last)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
     for name, (mine, full) in gradients(np.ones_like(found)).items():
@@ -62,7 +62,7 @@ def test_the_size_of_a_block_changes_nothing_but_roundings(monkeypatch, block):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_states_that_are_left_out_were_below_the_smallest_normal_number(monkeypatch, dtype):
     arrays, last = draw(3, l=60, n=7, dtype=dtype, speed=30.0)
-    monkeypatch.setattr(module, "BLOCK", 21)  # one position a block, so that much is left out
+    monkeypatch.setattr(module, "CHUNK", 21)  # one position a chunk, so that much is left out
     expected, found, gradients = both(arrays, last)
     eps = np.finfo(dtype).eps
     scale = np.abs(expected).max()
@@ -75,9 +75,9 @@ def test_states_that_are_left_out_were_below_the_smallest_normal_number(monkeypa
 def test_some_states_are_really_left_out(monkeypatch):
     (u, _, A, *_), last = draw(3, l=60, n=7, speed=30.0)
     A = A * np.arange(1, 8)
-    monkeypatch.setattr(module, "BLOCK", 21)
+    monkeypatch.setattr(module, "CHUNK", 21)
     ahead = np.cumsum(np.ones_like(u), axis=1)[:, ::-1] - 1
-    widths = [states.stop for _, states in module._blocks(ahead, A, last)]
+    widths = [states.stop for _, states in module._chunks(ahead, A, last)]
     assert min(widths) < 7 and max(widths) == 7
 
 
@@ -85,7 +85,7 @@ def test_some_states_are_really_left_out(monkeypatch):
 def test_a_nan_is_seen_in_its_channel_and_in_no_other(monkeypatch, name, place):
     arrays, last = draw(5, b=1, l=20)
     last[:] = 19
-    monkeypatch.setattr(module, "BLOCK", 6)  # one position a block, so that much may be left out
+    monkeypatch.setattr(module, "CHUNK", 6)  # one position a chunk, so that much may be left out
     clean, _, _ = both(arrays, last)
     arrays[["u", "delta", "A"].index(name)][place] = np.nan
     _, found, _ = both(arrays, last)
@@ -164,7 +164,7 @@ def test_a_gradient_that_does_not_fit_is_named(dy, message):
 
 @pytest.mark.parametrize("dtype, age", [(np.float32, 80.0), (np.float64, 700.0)])
 def test_what_is_small_but_normal_is_not_left_out(monkeypatch, dtype, age):
-    monkeypatch.setattr(module, "BLOCK", 1)  # a block each, so that it is judged by its own age
+    monkeypatch.setattr(module, "CHUNK", 1)  # a chunk each, so that it is judged by its own age
     u, delta = np.zeros((1, 2, 1), dtype), np.zeros((1, 2, 1), dtype)
     u[0, 0], delta[0] = 1, [[1], [age]]
     one = np.ones((1, 2, 1), dtype)
@@ -173,7 +173,7 @@ def test_what_is_small_but_normal_is_not_left_out(monkeypatch, dtype, age):
     np.testing.assert_allclose(y[0, 0], np.exp(-age), rtol=4 * age * np.finfo(dtype).eps)
 
 
-def test_a_position_ahead_of_its_time_does_not_take_the_others_of_its_block_along():
+def test_a_position_ahead_of_its_time_does_not_take_the_others_of_its_chunk_along():
     one = np.ones((1, 2, 1))
     delta = np.array([[[1.0], [-1000.0]]])  # A > 0: only the first has faded
     y, _ = selective_scan_last(one, delta, one[0, :1], one, one[:, 0], np.array([1]))
@@ -184,7 +184,7 @@ def test_the_decays_of_all_positions_are_never_there_at_once(monkeypatch):
     arrays, last = draw(7, l=100, e=8, n=100)
     u, delta, A, B, C, D, z, bias = arrays
     last[:] = 99
-    monkeypatch.setattr(module, "BLOCK", A.size)
+    monkeypatch.setattr(module, "CHUNK", A.size)
     read = C[:, -1], last, D, z[:, -1], bias, True
     tracemalloc.start()
     y, cache = selective_scan_last(u, delta, A, B, *read)
@@ -194,7 +194,7 @@ def test_the_decays_of_all_positions_are_never_there_at_once(monkeypatch):
     assert most < u.nbytes * A.shape[1] / 2  # half of (b, l, e, n)
 
 
-def test_an_old_position_does_not_take_the_young_ones_of_its_block_along():
+def test_an_old_position_does_not_take_the_young_ones_of_its_chunk_along():
     one = np.ones((1, 2, 1))
     delta = np.array([[[1.0], [2000.0]]])  # the first position is 2000 old, the second 0
     y, _ = selective_scan_last(one, delta, -one[0, :1], one, one[:, 0], np.array([1]))

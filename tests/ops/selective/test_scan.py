@@ -1,4 +1,4 @@
-"""The selective scan: fast and blocked, yet the definition, within the bound of the definition."""
+"""The selective scan: fast, in chunks, and within the bound of its definition."""
 
 import numpy as np
 import pytest
@@ -22,17 +22,17 @@ sizes = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 5), st.i
     options=st.sets(st.sampled_from(OPTIONS)),
     softplus=st.booleans(),
     regime=st.sampled_from(REGIMES),
-    block=st.sampled_from([1, 200, 1000, 2**20]),
+    chunk=st.sampled_from([1, 200, 1000, 2**20]),
 )
 @settings(max_examples=80)
 def test_outputs_and_all_gradients_stay_within_the_bound(
-    seed, sizes, dtype, options, softplus, regime, block
+    seed, sizes, dtype, options, softplus, regime, chunk
 ):
     x = draw(seed, sizes, dtype, options, softplus, regime)
-    with pytest.MonkeyPatch.context() as patch:  # so small that there are many blocks
-        patch.setattr(plans, "BLOCK_BYTES", block)
-        patch.setattr(plans, "SLAB_BYTES", max(1, block // 4))
-        patch.setattr(plans, "PIECE_BYTES", block)
+    with pytest.MonkeyPatch.context() as patch:  # so small that there are many chunks
+        patch.setattr(plans, "CHUNK_BYTES", chunk)
+        patch.setattr(plans, "STATE_BYTES", max(1, chunk // 4))
+        patch.setattr(plans, "TILE_BYTES", chunk)
         require_scan(x, *pull(seed, x))
 
 
@@ -157,9 +157,9 @@ def test_nan_reaches_only_what_depends_on_it():
         assert np.array_equal(np.isnan(y), expected), name
 
 
-@pytest.mark.parametrize("block", [1, 2**20])
-def test_nan_in_the_gradient_reaches_only_what_it_comes_from(block, monkeypatch):
-    monkeypatch.setattr(plans, "BLOCK_BYTES", block)
+@pytest.mark.parametrize("chunk", [1, 2**20])
+def test_nan_in_the_gradient_reaches_only_what_it_comes_from(chunk, monkeypatch):
+    monkeypatch.setattr(plans, "CHUNK_BYTES", chunk)
     x = draw(0, (2, 9, 3, 2))
     dy, dh = pull(0, x)
     dy[0, 4, 1] = np.nan

@@ -1,4 +1,4 @@
-"""Blocks of a selective scan: their borders, their layouts, and the memory they take."""
+"""Chunks of a selective scan: their borders, their layouts, and the memory they take."""
 
 import tracemalloc
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimamba.ops._checks import overflow_is_inf
-from minimamba.ops.selective import blocks
+from minimamba.ops.selective import chunks
 from minimamba.ops.selective import plan as plans
 from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
 from tests.ops.selective.selecting import draw, pull, require_scan
@@ -86,12 +86,12 @@ def test_memory_stays_below_ten_mebibytes_and_the_borders_at_the_largest_shape()
 
 @given(b=st.integers(0, 9), l=st.integers(0, 40), rows=st.integers(1, 4), steps=st.integers(1, 5))
 @settings(max_examples=60)
-def test_the_pieces_cover_every_row_and_every_step_once(b, l, rows, steps):
+def test_the_tiles_cover_every_row_and_every_step_once(b, l, rows, steps):
     plan = plans.Plan(rows, 3 * steps, steps)
     seen = np.zeros((b, l), int)
     for row, span, borders in plans.walk(b, l, plan):
         seen[row, span] += 1
-        starts = [block.start for block in plans.pieces(l, steps)][borders]
+        starts = [chunk.start for chunk in plans.slices(l, steps)][borders]
         inside = [s for s in range(span.start, span.stop) if s % steps == 0]
         assert starts[: len(inside)] == inside and borders.stop - borders.start == len(inside) + 1
     assert (seen == 1).all()
@@ -99,31 +99,31 @@ def test_the_pieces_cover_every_row_and_every_step_once(b, l, rows, steps):
 
 @given(l=st.integers(1, 9000), n=st.integers(1, 64), e=st.integers(1, 300))
 @settings(max_examples=60)
-def test_blocks_are_of_like_length_and_fit_the_cache(l, n, e):
+def test_chunks_are_of_like_length_and_fit_the_cache(l, n, e):
     plan = plans.plan(4, l, n, e, 8)
-    lengths = [block.stop - block.start for block in plans.pieces(l, plan.steps)]
+    lengths = [chunk.stop - chunk.start for chunk in plans.slices(l, plan.steps)]
     assert max(lengths) - lengths[-1] < len(lengths)
-    assert plan.steps == 1 or plan.rows * plan.steps * n * e * 8 <= plans.BLOCK_BYTES
+    assert plan.steps == 1 or plan.rows * plan.steps * n * e * 8 <= plans.CHUNK_BYTES
     assert plan.span % plan.steps == 0
 
 
 @given(b=st.integers(1, 99), l=st.integers(1, 9000), n=st.integers(1, 64), e=st.integers(1, 300))
 @settings(max_examples=60)
-def test_a_block_and_a_piece_are_as_large_as_they_may_be(b, l, n, e):
+def test_a_chunk_and_a_tile_are_as_large_as_they_may_be(b, l, n, e):
     rows, span, steps = plans.plan(b, l, n, e, 8)
-    assert rows == b or (rows + 1) * n * e * 8 > plans.SLAB_BYTES
-    assert (span + steps) * rows * e * 8 > plans.PIECE_BYTES
-    count = len(plans.pieces(l, steps))
-    assert count == 1 or -(-l // (count - 1)) * rows * n * e * 8 > plans.BLOCK_BYTES
+    assert rows == b or (rows + 1) * n * e * 8 > plans.STATE_BYTES
+    assert (span + steps) * rows * e * 8 > plans.TILE_BYTES
+    count = len(plans.slices(l, steps))
+    assert count == 1 or -(-l // (count - 1)) * rows * n * e * 8 > plans.CHUNK_BYTES
 
 
-def test_the_work_arrays_of_a_block_have_room_for_it():
+def test_the_work_arrays_of_a_chunk_have_room_for_it():
     work = plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, np.float64, adjoint=True)
-    assert [x.size for x in (work.a, work.h, work.g, work.slab)] == [315, 378, 315, 63]
+    assert [x.size for x in (work.a, work.h, work.g, work.state)] == [315, 378, 315, 63]
     assert plans.allocate(np, plans.Plan(3, 10, 5), 7, 3, np.float64, adjoint=False).g is None
     fitted = plans.fit(work, (2, 7, 3))  # the last two rows of a batch
     assert (fitted.a.shape, fitted.h.shape) == ((5, 2, 7, 3), (6, 2, 7, 3))
-    assert np.shares_memory(fitted.g, work.g) and fitted.slab.shape == (2, 7, 3)
+    assert np.shares_memory(fitted.g, work.g) and fitted.state.shape == (2, 7, 3)
 
 
 def test_a_scan_leaves_the_buffer_size_of_numpy_as_it_was():
@@ -140,36 +140,36 @@ def test_an_outer_product_is_exact_and_keeps_infinities_apart():
     B, v = rng.standard_normal((2, 1, 5)), rng.standard_normal((2, 1, 7))
     B[0, 0, 1], v[0, 0, 2], v[1, 0, 3] = np.inf, -np.inf, 5e-324
     with overflow_is_inf(np):
-        out = blocks.outer(blocks.above_zeros(B), blocks.above_zeros(v), np.empty((2, 1, 5, 7)))
+        out = chunks.outer(chunks.above_zeros(B), chunks.above_zeros(v), np.empty((2, 1, 5, 7)))
         assert np.array_equal(out, B[..., None] * v[:, :, None, :])
 
 
 # ---- what the tests above must catch ----
 
 
-def test_a_carry_dropped_between_blocks_is_caught(monkeypatch):
+def test_a_carry_dropped_between_chunks_is_caught(monkeypatch):
     x = draw(0, (2, 9, 3, 2))
-    monkeypatch.setattr(plans, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(plans, "CHUNK_BYTES", 100)
     require_scan(x, *pull(0, x))
-    run = blocks.run
+    states = chunks.states
 
     def forgetful(s, state, work):
-        return run(s, 0 * state, work)
+        return states(s, 0 * state, work)
 
-    monkeypatch.setattr(blocks, "run", forgetful)
+    monkeypatch.setattr(chunks, "states", forgetful)
     with pytest.raises(AssertionError, match="out"):
         require_scan(x, *pull(0, x))
 
 
-def test_an_adjoint_carry_dropped_between_blocks_is_caught(monkeypatch):
+def test_an_adjoint_carry_dropped_between_chunks_is_caught(monkeypatch):
     x = draw(0, (2, 9, 3, 2))
-    monkeypatch.setattr(plans, "BLOCK_BYTES", 100)
-    run = blocks.run_adjoint
+    monkeypatch.setattr(plans, "CHUNK_BYTES", 100)
+    adjoint_states = chunks.adjoint_states
 
     def forgetful(dread, C, a, carry, work):
         carry[...] = 0
-        return run(dread, C, a, carry, work)
+        return adjoint_states(dread, C, a, carry, work)
 
-    monkeypatch.setattr(blocks, "run_adjoint", forgetful)
+    monkeypatch.setattr(chunks, "adjoint_states", forgetful)
     with pytest.raises(AssertionError):
         require_scan(x, *pull(0, x))
