@@ -3,6 +3,7 @@
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_an_op_stands_there_with_its_adjoint():
 def test_a_room_is_there_when_it_is_asked_for(room):
     code = f"import minimamba; print(minimamba.{room}.__name__)"
     assert fresh(code).strip() == f"minimamba.{room}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("tutorials/source/*.md"))])
+def test_pages_import_from_the_face_what_it_has(page):
+    pattern = r"^from (minimamba\.[\w.]+) import (\([^)]*\)|.*)$"
+    for module, names in re.findall(pattern, page.read_text(), re.MULTILINE):
+        assert not [n for n in re.findall(r"\w+", names) if minimamba.HOME.get(n) == module]
 
 
 def test_no_name_hides_a_module():
