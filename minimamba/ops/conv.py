@@ -39,14 +39,8 @@ def causal_conv1d(x, p, state=None):
         The last k - 1 inputs; it continues the sequence even where l < k - 1.
     cache : ConvCache
 
-    Raises
-    ------
-    ValueError
-        When the channels of x and p differ, or the state has another shape.
-
     Examples
     --------
-    >>> import numpy as np
     >>> p = ConvParams(weight=np.array([[10.0, 1.0]]), bias=None)
     >>> y, state, _ = causal_conv1d(np.array([[[1.0], [2.0], [3.0]]]), p)
     >>> y[0, :, 0], state[0, :, 0]
@@ -121,14 +115,8 @@ def causal_conv1d_step(x_t, p, state):
     state : array, shape (b, k - 1, e)
         A new array; the given one is not changed.
 
-    Raises
-    ------
-    ValueError
-        As `causal_conv1d`.
-
     Examples
     --------
-    >>> import numpy as np
     >>> p = ConvParams(weight=np.array([[10.0, 1.0]]), bias=None)
     >>> causal_conv1d_step(np.array([[2.0]]), p, state=np.array([[[1.0]]]))
     (array([[12.]]), array([[[2.]]]))

@@ -46,16 +46,8 @@ def zoh(delta, A, B):
     A_bar, B_bar : array, shape (..., e, n)
     cache : DiscretizeCache
 
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together.
-    TypeError
-        If delta is not real floating, or A and B are not floating or complex of its precision.
-
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = zoh(np.array([0.5]), np.array([[-1.0, 0.0]]), np.ones(2))
     >>> A_bar, B_bar
     (array([[0.60653066, 1.        ]]), array([[0.39346934, 0.5       ]]))
@@ -79,7 +71,6 @@ def bilinear(delta, A, B):
 
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = bilinear(np.array([0.5]), np.array([[-1.0, 0.0]]), np.ones(2))
     >>> A_bar, B_bar
     (array([[0.6, 1. ]]), array([[0.4, 0.5]]))
@@ -108,7 +99,6 @@ def euler(delta, A, B):
 
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = euler(np.array([0.5]), np.array([[-1.0, 0.0]]), np.ones(2))
     >>> A_bar, B_bar
     (array([[0.5, 1. ]]), array([[0.5, 0.5]]))
@@ -132,7 +122,6 @@ def zoh_euler(delta, A, B):
 
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = zoh_euler(np.array([0.5]), np.array([[-1.0, 0.0]]), np.ones(2))
     >>> A_bar, B_bar
     (array([[0.60653066, 1.        ]]), array([[0.5, 0.5]]))

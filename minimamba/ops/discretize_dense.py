@@ -38,7 +38,6 @@ def matrix_exp(X):
 
     Examples
     --------
-    >>> import numpy as np
     >>> matrix_exp(np.array([[0.0, 1.0], [0.0, 0.0]]))
     array([[1., 1.],
            [0., 1.]])
@@ -89,7 +88,6 @@ def matrix_exp_backward(dY, X):
 
     Examples
     --------
-    >>> import numpy as np
     >>> matrix_exp_backward(np.eye(1), np.zeros((1, 1)))
     array([[1.]])
     """
@@ -127,14 +125,8 @@ def zoh_dense(delta, A, B):
     B_bar : array, shape (n, m)
     cache : DenseCache
 
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together.
-
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = zoh_dense(0.5, np.array([[-1.0]]), np.array([[1.0]]))
     >>> A_bar, B_bar
     (array([[0.60653066]]), array([[0.39346934]]))
@@ -163,7 +155,6 @@ def bilinear_dense(delta, A, B):
 
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = bilinear_dense(0.5, np.array([[-1.0]]), np.array([[1.0]]))
     >>> A_bar.round(12), B_bar.round(12)
     (array([[0.6]]), array([[0.4]]))
@@ -196,7 +187,6 @@ def euler_dense(delta, A, B):
 
     Examples
     --------
-    >>> import numpy as np
     >>> A_bar, B_bar, _ = euler_dense(0.5, np.array([[-1.0]]), np.array([[1.0]]))
     >>> A_bar, B_bar
     (array([[0.5]]), array([[0.5]]))

@@ -29,7 +29,6 @@ def dropout(x, rate=0.0, rng=None):
 
     Examples
     --------
-    >>> import numpy as np
     >>> dropout(np.ones(6), rate=0.5, rng=np.random.default_rng(0))[0]
     array([2., 2., 2., 0., 0., 0.])
 

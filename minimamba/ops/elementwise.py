@@ -26,7 +26,6 @@ def sigmoid(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))[0]
     array([0. , 0.5, 1. ])
     """
@@ -65,7 +64,6 @@ def silu(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> silu(np.array([-1000.0, 0.0, 1000.0]))[0]
     array([  -0.,    0., 1000.])
     """
@@ -98,7 +96,6 @@ def softplus(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> softplus(np.array([-100.0, 0.0, 1000.0]))[0]
     array([3.72007598e-44, 6.93147181e-01, 1.00000000e+03])
     """
@@ -142,7 +139,6 @@ def gelu(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> gelu(np.array([-10.0, 0.0, 1.0]))[0]
     array([-7.61985302e-23,  0.00000000e+00,  8.41344746e-01])
     """
@@ -178,7 +174,6 @@ def gelu_tanh(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> gelu_tanh(np.array([-10.0, 0.0, 1.0]))[0].round(6)
     array([-0.      ,  0.      ,  0.841192])
     """

@@ -38,7 +38,6 @@ def embedding(ids, weight, padding=None):
 
     Examples
     --------
-    >>> import numpy as np
     >>> embedding(np.array([[2, 0]]), np.array([[0.0], [1.0], [2.0]]))[0]
     array([[[2.],
             [0.]]])

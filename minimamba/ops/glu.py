@@ -36,14 +36,8 @@ def glu(x, p):
     q : array, shape (..., d)
     cache : GLUCache
 
-    Raises
-    ------
-    ValueError
-        When the channels of x and the two maps do not fit.
-
     Examples
     --------
-    >>> import numpy as np
     >>> fc1 = LinearParams(weight=np.array([[2.0, 0.0]]), bias=None)
     >>> glu(np.array([[3.0]]), GLUParams(fc1, LinearParams(np.eye(1), np.ones(1))))[0]
     array([[4.]])

@@ -33,14 +33,8 @@ def linear(x, p):
     y : array, shape (..., d_out)
     cache : LinearCache
 
-    Raises
-    ------
-    ValueError
-        When the last axis of x is not d_in.
-
     Examples
     --------
-    >>> import numpy as np
     >>> p = LinearParams(weight=np.array([[1.0], [2.0]]), bias=np.array([10.0]))
     >>> linear(np.array([[3.0, 4.0]]), p)[0]
     array([[21.]])

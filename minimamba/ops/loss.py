@@ -37,7 +37,6 @@ def softmax_cross_entropy(logits, target):
 
     Examples
     --------
-    >>> import numpy as np
     >>> loss, _ = softmax_cross_entropy(np.array([[0.0, 0.0], [1000.0, 0.0]]), np.array([0, 0]))
     >>> float(loss)  # (log 2 + 0) / 2
     0.34657359027997264
@@ -80,14 +79,8 @@ def bpr(positive, negative):
     cache : array
         negative - positive.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ.
-
     Examples
     --------
-    >>> import numpy as np
     >>> float(bpr(np.array([0.0, 1000.0]), np.array([1000.0, 0.0]))[0])
     500.0
 

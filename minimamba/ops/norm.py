@@ -41,14 +41,8 @@ def layer_norm(x, p, eps=1e-5):
     y : array, shape (..., d)
     cache : NormCache
 
-    Raises
-    ------
-    ValueError
-        When the last axis of x is not d.
-
     Examples
     --------
-    >>> import numpy as np
     >>> p = NormParams(weight=np.ones(2), bias=np.zeros(2))
     >>> layer_norm(np.array([[1.0, 3.0]]), p, eps=0.0)[0]
     array([[-1.,  1.]])
@@ -93,14 +87,8 @@ def rms_norm(x, p, eps=1e-5):
     y : array, shape (..., d)
     cache : NormCache
 
-    Raises
-    ------
-    ValueError
-        When the last axis of x is not d.
-
     Examples
     --------
-    >>> import numpy as np
     >>> rms_norm(np.array([[3.0, 3.0]]), RMSNormParams(weight=np.array([1.0, 2.0])), eps=0.0)[0]
     array([[1., 2.]])
 

@@ -25,7 +25,6 @@ def phi1(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> phi1(np.array([-1.0, 0.0, 1e-30]))
     array([0.63212056, 1.        , 1.        ])
     """
@@ -47,7 +46,6 @@ def phi1_slope(x):
 
     Examples
     --------
-    >>> import numpy as np
     >>> phi1_slope(np.array([-2.0, 0.0, 1e-30]))
     array([0.14849854, 0.5       , 0.5       ])
     """

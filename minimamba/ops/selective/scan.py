@@ -37,6 +37,9 @@ def selective_scan(
 ):
     """Run the selective state space over whole sequences, Eqs. (7.1) to (7.5).
 
+    Official: mamba_ssm selective_scan_fn(u, delta, A, B, C, D, z, delta_bias, delta_softplus,
+    return_last_state), layout (b, d, l); B and C may be constant or grouped there.
+
     Parameters
     ----------
     u, delta : array, shape (b, l, e)
@@ -61,18 +64,12 @@ def selective_scan(
         State after the last token: pass it as `h0` to go on.
     cache : SelectiveScanCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a shape does not fit the others, or a dtype is not the real floating one of the others.
-
     See Also
     --------
     selective_scan_backward, selective_scan_step, selective_scan_naive
 
     Examples
     --------
-    >>> import numpy as np
     >>> u = np.ones((1, 3, 1))
     >>> y, h_last, cache = selective_scan(u, u, np.log(np.full((1, 1), 0.5)), u, u)
     >>> y[0, :, 0]                                  # each step halves the state, then adds one
@@ -115,14 +112,8 @@ def selective_scan_backward(dy, dh_last, cache):
     -------
     grads : SelectiveScanGrads
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a shape or a dtype is not that of the output it belongs to.
-
     Examples
     --------
-    >>> import numpy as np
     >>> u = np.ones((1, 3, 1))
     >>> y, h_last, cache = selective_scan(u, u, np.log(np.full((1, 1), 0.5)), u, u)
     >>> grads = selective_scan_backward(np.ones_like(y), None, cache)
