@@ -50,11 +50,15 @@ NO_OPS = {
     "blocks.mamba.zero_state": "makes zeros",
     "blocks.sequence.flip_valid": "a permutation, its own adjoint",
     "blocks.sequence.flip_window": "a permutation, its own adjoint",
-    "blocks.sequence.read_last": "chooses positions",
-    "blocks.sequence.read_ends": "chooses positions",
-    "blocks.sequence.at": "the lookup inside bidirectional_read, which has the case",
-    "blocks.bidirectional.causal_read_backward": "one half of bidirectional_read_backward",
-    "blocks.bidirectional.anticausal_read_backward": "one half of bidirectional_read_backward",
+    "blocks.read.read_last": "chooses positions",
+    "blocks.read.read_ends": "chooses positions",
+    "blocks.read.at": "the lookup inside bidirectional_read, which has the case",
+    "blocks.read.causal_read_backward": "one half of bidirectional_read_backward",
+    "blocks.read.anticausal_read_backward": "one half of bidirectional_read_backward",
+    "blocks.echo.filter_and_mix": "the first half of echo_block, which has the case",
+    "blocks.echo.filter_and_mix_backward": "the first half of echo_block_backward",
+    "blocks.echo.gate": "the second half of echo_block",
+    "blocks.echo.gate_backward": "the second half of echo_block_backward",
 }
 # Modules that are tested through the op they are the inside of.
 INSIDE = {"ops.selective.chunks", "ops.selective.plan"}

@@ -10,7 +10,8 @@ import numpy as np
 
 from minimamba import EchoConfig, init_echo
 from minimamba.blocks.init import delta_log_uniform, delta_released
-from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
+from minimamba.blocks.read import read_ends, read_last
+from minimamba.blocks.sequence import flip_valid, flip_window
 from minimamba.models.explain import echo_receptive_field
 
 RESULT = Path(__file__).parents[2] / "docs" / "results" / "fidelity.json"

@@ -3,22 +3,29 @@
 from typing import NamedTuple
 
 from minimamba.blocks.bidirectional import (
+    BidirectionalCache,
     BidirectionalParams,
     bidirectional,
     bidirectional_backward,
-    bidirectional_read,
-    bidirectional_read_backward,
 )
 from minimamba.blocks.residual import (
+    ResidualNormCache,
     dropped_residual_norm,
     dropped_residual_norm_backward,
     residual_norm,
     residual_norm_backward,
 )
-from minimamba.blocks.sequence import flip_window, read_last
-from minimamba.ops.glu import GLUParams, glu, glu_backward
+from minimamba.blocks.sequence import flip_window
+from minimamba.ops.glu import GLUCache, GLUParams, glu, glu_backward
 from minimamba.ops.norm import NormParams
-from minimamba.ops.spectral import FilterParams, spectral_filter, spectral_filter_backward
+from minimamba.ops.spectral import (
+    CirculantCache,
+    DenseCache,
+    FilterParams,
+    FourierCache,
+    spectral_filter,
+    spectral_filter_backward,
+)
 
 
 class EchoBlockParams(NamedTuple):
@@ -32,13 +39,13 @@ class EchoBlockParams(NamedTuple):
 
 
 class EchoBlockCache(NamedTuple):
-    """What either backward needs."""
+    """What `echo_block_backward` needs."""
 
-    filter: object
-    filter_norm: object
-    mixers: tuple
-    glu: object
-    glu_norm: object
+    filter: DenseCache | FourierCache | CirculantCache
+    filter_norm: ResidualNormCache
+    mixers: tuple[BidirectionalCache, ...]
+    glu: GLUCache
+    glu_norm: ResidualNormCache
 
 
 def echo_block(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
@@ -63,61 +70,30 @@ def echo_block(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
     Notes
     -----
     There is no step: the filter and the anticausal branch need the whole sequence.
-    Source: arXiv 2406.02638 and its released model; docs/fidelity.md lists where they differ.
+    Official: class MambaLayer of the released model of arXiv 2406.02638, (b, l, d) as here, its
+    filter (1, f, d, 2); docs/fidelity.md lists where paper and release differ.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> p = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4, state=2))
     >>> echo_block(np.ones((2, 5, 4)), np.array([5, 2]), p.layers[0])[0].shape
     (2, 5, 4)
     """
-    x, *c_first = _filter_and_mix(x, lengths, p, p.mixers, rate, rng, flip)
-    x, *c_gate = _gate(x, p, rate, rng)
+    x, *c_first = filter_and_mix(x, lengths, p, p.mixers, rate, rng, flip)
+    x, *c_gate = gate(x, p, rate, rng)
     return x, EchoBlockCache(*c_first, *c_gate)
 
 
-def echo_block_backward(dy, cache):
-    """Pull dy back to (dx, dp), Eq. (11.13)."""
-    dx, glu_params, glu_norm = _gate_backward(dy, cache)
-    return _filter_and_mix_backward(dx, cache, cache.mixers, (), glu_params, glu_norm)
+def echo_block_backward(dy, cache, flip=flip_window):
+    """Pull dy back to (dx, dp), Eq. (11.13). `flip` as forward."""
+    dx, glu_params, glu_norm = gate_backward(dy, cache)
+    dx, *first = filter_and_mix_backward(dx, cache, flip)
+    return dx, EchoBlockParams(*first, glu_params, glu_norm)
 
 
-def echo_block_read(x, lengths, p, rate=0.0, rng=None, flip=flip_window, read=read_last):
-    """Run the block where only the read-out is needed, Eq. (11.14): (b, l, d) to (b, d).
-
-    The last mixer, the gated linear unit and the norms see one row per sequence.
-
-    Parameters
-    ----------
-    x, lengths, p, rate, rng, flip
-        As for `echo_block`.
-    read : callable
-        `read_last` (as released) or `read_ends`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from minimamba.models.echo import EchoConfig, init_echo
-    >>> p = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4, state=2))
-    >>> echo_block_read(np.ones((2, 5, 4)), np.array([5, 2]), p.layers[0])[0].shape
-    (2, 4)
-    """
-    x, c_filter, c_norm, c_mixers = _filter_and_mix(x, lengths, p, p.mixers[:-1], rate, rng, flip)
-    row, c_read = bidirectional_read(x, lengths, p.mixers[-1], rate, rng, flip, read)
-    row, *c_gate = _gate(row, p, rate, rng)
-    return row, EchoBlockCache(c_filter, c_norm, (*c_mixers, c_read), *c_gate)
-
-
-def echo_block_read_backward(dy, cache):
-    """Pull dy, shape (b, d), back to (dx, dp), Eq. (11.13)."""
-    drow, glu_params, glu_norm = _gate_backward(dy, cache)
-    dx, last = bidirectional_read_backward(drow, cache.mixers[-1])
-    return _filter_and_mix_backward(dx, cache, cache.mixers[:-1], (last,), glu_params, glu_norm)
-
-
-def _filter_and_mix(x, lengths, p, mixers, rate, rng, flip):
+def filter_and_mix(x, lengths, p, mixers, rate, rng, flip):
+    """Run the first half of the block with these mixers: (y, three fields of its cache)."""
     y, c_filter = spectral_filter(x, p.filter)
     x, c_norm = residual_norm(y, x, p.filter_norm, rate, rng)
     c_mixers = []
@@ -127,24 +103,26 @@ def _filter_and_mix(x, lengths, p, mixers, rate, rng, flip):
     return x, c_filter, c_norm, tuple(c_mixers)
 
 
-def _filter_and_mix_backward(dx, cache, mixer_caches, later, glu_params, glu_norm):
-    mixers = later
-    for c_mixer in reversed(mixer_caches):
-        dx, mixer = bidirectional_backward(dx, c_mixer)
+def filter_and_mix_backward(dx, cache, flip):
+    """Pull dx back through the first half: (dx, filter, filter_norm, mixers)."""
+    mixers = ()
+    for c_mixer in reversed(cache.mixers):
+        dx, mixer = bidirectional_backward(dx, c_mixer, flip)
         mixers = (mixer, *mixers)
     dy, dx_residual, filter_norm = residual_norm_backward(dx, cache.filter_norm)
     dx_filter, filter_params = spectral_filter_backward(dy, cache.filter)
-    dp = EchoBlockParams(filter_params, filter_norm, mixers, glu_params, glu_norm)
-    return dx_residual + dx_filter, dp
+    return dx_residual + dx_filter, filter_params, filter_norm, mixers
 
 
-def _gate(x, p, rate, rng):
+def gate(x, p, rate, rng):
+    """Run the second half of the block: (y, two fields of its cache)."""
     y, c_glu = glu(x, p.glu)
     y, c_norm = dropped_residual_norm(y, x, p.glu_norm, rate, rng)
     return y, c_glu, c_norm
 
 
-def _gate_backward(dy, cache):
+def gate_backward(dy, cache):
+    """Pull dy back through the second half: (dx, glu, glu_norm)."""
     dy, dx_residual, glu_norm = dropped_residual_norm_backward(dy, cache.glu_norm)
     dx_glu, glu_params = glu_backward(dy, cache.glu)
     return dx_residual + dx_glu, glu_params, glu_norm

@@ -57,7 +57,6 @@ def init_mamba(rng, width, state=16, conv=4, expand=2, rank=None, init=delta_rel
 
     Examples
     --------
-    >>> import numpy as np
     >>> init_mamba(np.random.default_rng(0), width=64, state=32).dt_proj.weight.shape
     (4, 128)
     """

@@ -4,15 +4,20 @@ from typing import NamedTuple
 
 from minimamba.arrays import Array, array_namespace
 from minimamba.ops.conv import (
+    ConvCache,
     ConvParams,
     causal_conv1d,
     causal_conv1d_backward,
     causal_conv1d_step,
 )
-from minimamba.ops.elementwise import silu, silu_backward
-from minimamba.ops.linear import LinearParams, linear, linear_backward
+from minimamba.ops.elementwise import SiluCache, silu, silu_backward
+from minimamba.ops.linear import LinearCache, LinearParams, linear, linear_backward
 from minimamba.ops.selective.naive import selective_scan_step
-from minimamba.ops.selective.scan import selective_scan, selective_scan_backward
+from minimamba.ops.selective.scan import (
+    SelectiveScanCache,
+    selective_scan,
+    selective_scan_backward,
+)
 
 
 class MambaParams(NamedTuple):
@@ -37,14 +42,14 @@ class MambaState(NamedTuple):
 class MambaCache(NamedTuple):
     """What `mamba_backward` needs."""
 
-    in_proj: object
-    conv1d: object
-    silu: object
-    x_proj: object
-    dt_proj: object
+    in_proj: LinearCache
+    conv1d: ConvCache  # or that of its kernel
+    silu: SiluCache
+    x_proj: LinearCache
+    dt_proj: LinearCache
     A: Array  # (e, n)
-    scan: object
-    out_proj: object
+    scan: SelectiveScanCache  # or that of its kernel
+    out_proj: LinearCache
 
 
 def mamba(x, p, state=None):
@@ -55,23 +60,24 @@ def mamba(x, p, state=None):
     x : array, shape (b, l, d)
     p : MambaParams
     state : MambaState, optional
-        Where an earlier segment ended; nothing before the first step if left out.
+        Where an earlier chunk ended; nothing before the first step if left out.
 
     Returns
     -------
     y : array, shape (b, l, d)
     state : MambaState
-        Pass it to continue, with another segment or with `mamba_step`.
+        Pass it to continue, with another chunk or with `mamba_step`.
     cache : MambaCache
 
     Notes
     -----
     Source: Gu and Dao, arXiv 2312.00752, section 3.4 and figure 3, with the arithmetic of the
     released block: exp(delta A) for the state and delta B for the input, not zero-order hold.
+    Official: mamba_ssm.modules.mamba_simple.Mamba and transformers MambaMixer, (b, l, d) as here;
+    their Linear weights are transposed, conv1d.weight is (e, 1, k), a cached state (b, e, k or n).
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.blocks.init import init_mamba
     >>> p = init_mamba(np.random.default_rng(0), width=4, state=2)
     >>> x = np.ones((1, 5, 4))
@@ -115,7 +121,6 @@ def mamba_backward(dy, dstate, cache):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.blocks.init import init_mamba
     >>> p = init_mamba(np.random.default_rng(0), width=4, state=2)
     >>> y, _, cache = mamba(np.ones((1, 5, 4)), p)
@@ -139,6 +144,8 @@ def mamba_backward(dy, dstate, cache):
 def mamba_step(x_t, p, state):
     """Take one step of the block: `mamba` on a sequence of length one, Eq. (7.15).
 
+    Official: Mamba.step of mamba_ssm, x (b, 1, d), conv state (b, e, k) with the newest input in.
+
     Parameters
     ----------
     x_t : array, shape (b, d)
@@ -152,7 +159,6 @@ def mamba_step(x_t, p, state):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.blocks.init import init_mamba
     >>> p = init_mamba(np.random.default_rng(0), width=4, state=2)
     >>> x = np.ones((1, 2, 4))

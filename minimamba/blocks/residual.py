@@ -2,15 +2,16 @@
 
 from typing import NamedTuple
 
+from minimamba.arrays import Array
 from minimamba.ops.dropout import dropout, dropout_backward
-from minimamba.ops.norm import layer_norm, layer_norm_backward
+from minimamba.ops.norm import NormCache, layer_norm, layer_norm_backward
 
 
 class ResidualNormCache(NamedTuple):
     """What either backward needs."""
 
-    dropout: object
-    norm: object
+    dropout: Array | None  # the mask, shape (..., d); None where nothing is dropped
+    norm: NormCache
 
 
 def residual_norm(y, x, p, rate=0.0, rng=None, eps=1e-12):
@@ -27,7 +28,6 @@ def residual_norm(y, x, p, rate=0.0, rng=None, eps=1e-12):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.ops.norm import NormParams
     >>> p = NormParams(np.ones(2), np.zeros(2))
     >>> residual_norm(np.array([[1.0, 0.0]]), np.array([[2.0, 1.0]]), p)[0]

@@ -1,7 +1,4 @@
-"""Turning a right-padded sequence round, and choosing where to read it.
-
-Lengths and positions may stay on the host beside CuPy arrays: then nothing waits for the GPU.
-"""
+"""Turning a right-padded sequence round; its lengths may stay on the host beside CuPy arrays."""
 
 from minimamba.arrays import array_namespace, from_host
 
@@ -19,7 +16,6 @@ def flip_window(x, lengths):
 
     Examples
     --------
-    >>> import numpy as np
     >>> flip_window(np.array([[1, 2, 3, 0, 0]]), np.array([3]))
     array([[0, 0, 3, 2, 1]])
     """
@@ -38,7 +34,6 @@ def flip_valid(x, lengths):
 
     Examples
     --------
-    >>> import numpy as np
     >>> flip_valid(np.array([[1, 2, 3, 0, 0]]), np.array([3]))
     array([[3, 2, 1, 0, 0]])
     """
@@ -46,45 +41,3 @@ def flip_valid(x, lengths):
     t = xp.arange(x.shape[1])
     source = xp.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
     return x[xp.arange(len(x))[:, None], source]
-
-
-def read_last(lengths):
-    """Read both directions at the last item, as the release does, Eq. (11.14).
-
-    Returns
-    -------
-    causal, anticausal : int array, shape (b,)
-        The position at which each direction is read.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> read_last(np.array([3, 1]))
-    (array([2, 0]), array([2, 0]))
-    """
-    return lengths - 1, lengths - 1
-
-
-def read_ends(lengths):
-    """Read each direction where it has seen every item: the last and the first, Eq. (11.14).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> read_ends(np.array([3, 1]))
-    (array([2, 0]), array([0, 0]))
-    """
-    return lengths - 1, lengths * 0
-
-
-def at(x, position):
-    """Take one position of every row: (b, l, ...) to (b, ...)."""
-    return x[array_namespace(x).arange(len(x)), position]
-
-
-def at_backward(dy, position, length):
-    """Put dy, shape (b, d), back at its position in zeros of shape (b, l, d)."""
-    xp = array_namespace(dy)
-    dx = xp.zeros((len(dy), length, *dy.shape[1:]), dy.dtype)
-    dx[xp.arange(len(dy)), position] = dy
-    return dx

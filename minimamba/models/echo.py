@@ -8,19 +8,28 @@ import numpy as np
 from minimamba.arrays import Array
 from minimamba.blocks.bidirectional import BidirectionalParams
 from minimamba.blocks.echo import (
+    EchoBlockCache,
     EchoBlockParams,
     echo_block,
     echo_block_backward,
-    echo_block_read,
-    echo_block_read_backward,
 )
 from minimamba.blocks.init import delta_released, init_mamba, normal_linear
-from minimamba.blocks.sequence import flip_window, read_last
+from minimamba.blocks.read import (
+    EchoReadCache,
+    echo_block_read,
+    echo_block_read_backward,
+    read_last,
+)
+from minimamba.blocks.sequence import flip_window
 from minimamba.ops.dropout import dropout, dropout_backward
-from minimamba.ops.embedding import embedding, embedding_backward
+from minimamba.ops.embedding import EmbeddingCache, embedding, embedding_backward
 from minimamba.ops.glu import GLUParams
-from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
-from minimamba.ops.norm import NormParams, layer_norm, layer_norm_backward
+from minimamba.ops.loss import (
+    CrossEntropyCache,
+    softmax_cross_entropy,
+    softmax_cross_entropy_backward,
+)
+from minimamba.ops.norm import NormCache, NormParams, layer_norm, layer_norm_backward
 from minimamba.ops.spectral import FilterParams
 
 EPS = 1e-12  # of the norm after the embedding, as released
@@ -37,10 +46,10 @@ class EchoParams(NamedTuple):
 class EchoEncodeCache(NamedTuple):
     """What `echo_encode_backward` needs."""
 
-    embedding: object
-    dropout: object
-    norm: object
-    layers: tuple
+    embedding: EmbeddingCache
+    dropout: Array | None  # the mask, (b, l, d); None where nothing is dropped
+    norm: NormCache
+    layers: tuple[EchoBlockCache | EchoReadCache, ...]  # the last one is read
 
 
 class EchoLossCache(NamedTuple):
@@ -49,7 +58,7 @@ class EchoLossCache(NamedTuple):
     encode: EchoEncodeCache
     row: Array  # (b, d)
     item_embedding: Array  # (v, d)
-    loss: object
+    loss: CrossEntropyCache
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,6 @@ def init_echo(rng, config, init=delta_released):
 
     Examples
     --------
-    >>> import numpy as np
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=100, length=50))
     >>> params.item_embedding.shape, params.layers[0].filter.re.shape
     ((101, 64), (26, 64))
@@ -143,12 +151,12 @@ def echo_encode(item_seq, lengths, params, rate=0.0, rng=None, flip=flip_window,
     return row, EchoEncodeCache(c_embedding, c_dropout, c_norm, c_layers)
 
 
-def echo_encode_backward(drow, cache):
+def echo_encode_backward(drow, cache, flip=flip_window, read=read_last):
     """Pull drow, shape (b, d), back to an EchoParams, Eq. (11.14).
 
-    `item_embedding` holds what came through the look-up only.
+    `item_embedding` holds what came through the look-up only. `flip` and `read` as forward.
     """
-    dx, layers = echo_layers_backward(drow, cache.layers)
+    dx, layers = echo_layers_backward(drow, cache.layers, flip, read)
     dx, norm = layer_norm_backward(dx, cache.norm)
     dx = dropout_backward(dx, cache.dropout)
     return EchoParams(embedding_backward(dx, cache.embedding), norm, layers)
@@ -178,13 +186,13 @@ def echo_layers(x, lengths, layers, rate=0.0, rng=None, flip=flip_window, read=r
     return row, (*caches, cache)
 
 
-def echo_layers_backward(drow, caches):
-    """Pull drow, shape (b, d), back to (dx, layers), Eq. (11.13)."""
+def echo_layers_backward(drow, caches, flip=flip_window, read=read_last):
+    """Pull drow, shape (b, d), back to (dx, layers), Eq. (11.13). `flip` and `read` as forward."""
     *earlier, last = caches
-    dx, layer = echo_block_read_backward(drow, last)
+    dx, layer = echo_block_read_backward(drow, last, flip, read)
     layers = (layer,)
     for cache in reversed(earlier):
-        dx, layer = echo_block_backward(dx, cache)
+        dx, layer = echo_block_backward(dx, cache, flip)
         layers = (layer, *layers)
     return dx, layers
 
@@ -204,7 +212,6 @@ def echo_scores(item_seq, lengths, params, flip=flip_window, read=read_last):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> echo_scores(np.array([[3, 1, 4, 0, 0]]), np.array([3]), params).shape
@@ -235,7 +242,6 @@ def echo_loss(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> item_seq, lengths, target = np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5])
@@ -248,13 +254,14 @@ def echo_loss(
     return loss, EchoLossCache(c_encode, row, params.item_embedding, c_loss)
 
 
-def echo_loss_backward(dloss, cache):
+def echo_loss_backward(dloss, cache, flip=flip_window, read=read_last):
     """Return the gradient of the loss for every weight, Eq. (11.16): an EchoParams.
 
-    The table is used twice, to look up and to score, so its gradient has two terms.
+    The table is used twice, to look up and to score, so its gradient has two terms. `flip` and
+    `read` are those of `echo_loss`.
     """
     dlogits = softmax_cross_entropy_backward(dloss, cache.loss)
-    grads = echo_encode_backward(dlogits @ cache.item_embedding, cache.encode)
+    grads = echo_encode_backward(dlogits @ cache.item_embedding, cache.encode, flip, read)
     return grads._replace(item_embedding=grads.item_embedding + dlogits.T @ cache.row)
 
 

@@ -1,8 +1,8 @@
 """What a score rests on: exact derivatives of the model, no sampling and no approximation."""
 
 from minimamba.arrays import array_namespace
-from minimamba.blocks.bidirectional import anticausal_read_backward, causal_read_backward
-from minimamba.blocks.sequence import flip_window, read_last
+from minimamba.blocks.read import anticausal_read_backward, causal_read_backward, read_last
+from minimamba.blocks.sequence import flip_window
 from minimamba.models.echo import EPS, echo_layers, echo_layers_backward
 from minimamba.ops.embedding import embedding
 from minimamba.ops.norm import layer_norm
@@ -33,7 +33,6 @@ def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=rea
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> echo_attribution(np.array([[3, 1, 4, 0, 0]]), np.array([3]), np.array([5]), params).shape
@@ -41,7 +40,7 @@ def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=rea
     """
     x = _normed_embeddings(item_seq, params)
     _, cache = echo_layers(x, lengths, params.layers, flip=flip, read=read)
-    dx, _ = echo_layers_backward(embedding(item, params.item_embedding)[0], cache)
+    dx, _ = echo_layers_backward(embedding(item, params.item_embedding)[0], cache, flip, read)
     return (dx * x).sum(-1)
 
 
@@ -63,7 +62,6 @@ def echo_receptive_field(item_seq, lengths, params, flip=flip_window, read=read_
 
     Examples
     --------
-    >>> import numpy as np
     >>> from minimamba.models.echo import EchoConfig, init_echo
     >>> params = init_echo(np.random.default_rng(0), EchoConfig(items=9, length=5, width=4))
     >>> field = echo_receptive_field(np.array([[3, 1, 4, 0, 0]]), np.array([3]), params)
@@ -85,11 +83,11 @@ def _row_fields(item_seq, lengths, params, flip, read):
     unit = xp.eye(d, dtype=params.item_embedding.dtype)
     x = _normed_embeddings(ids, params)
     _, cache = echo_layers(x, lengths, params.layers, flip=flip, read=read)
-    c_read = cache[-1].mixers[-1]
+    c_read = cache[-1].read
     jacobians = {
-        "causal": causal_read_backward(unit, c_read)[0],
-        "anticausal": anticausal_read_backward(unit, c_read)[0],
-        "total": echo_layers_backward(unit, cache)[0],
+        "causal": causal_read_backward(unit, c_read, read)[0],
+        "anticausal": anticausal_read_backward(unit, c_read, flip, read)[0],
+        "total": echo_layers_backward(unit, cache, flip, read)[0],
     }
     return {name: xp.sqrt((J * J).sum((0, 2)))[None] for name, J in jacobians.items()}
 

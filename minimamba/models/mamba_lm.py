@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from minimamba.arrays import Array
 from minimamba.blocks.mamba import (
+    MambaCache,
     MambaParams,
     MambaState,
     mamba,
@@ -16,9 +17,13 @@ from minimamba.blocks.mamba import (
 from minimamba.errors import InputError
 from minimamba.files import load_state_dict
 from minimamba.models.state_dict import Entries, mamba_from_entries
-from minimamba.ops.embedding import embedding, embedding_backward
-from minimamba.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
-from minimamba.ops.norm import RMSNormParams, rms_norm, rms_norm_backward
+from minimamba.ops.embedding import EmbeddingCache, embedding, embedding_backward
+from minimamba.ops.loss import (
+    CrossEntropyCache,
+    softmax_cross_entropy,
+    softmax_cross_entropy_backward,
+)
+from minimamba.ops.norm import NormCache, RMSNormParams, rms_norm, rms_norm_backward
 
 
 class LMLayerParams(NamedTuple):
@@ -40,18 +45,25 @@ class LMParams(NamedTuple):
 class LMLayerCache(NamedTuple):
     """What the backward of one layer needs."""
 
-    norm: object
-    mixer: object
+    norm: NormCache
+    mixer: MambaCache
 
 
 class LMCache(NamedTuple):
     """What `lm_backward` needs."""
 
-    embedding: object
+    embedding: EmbeddingCache
     layers: tuple[LMLayerCache, ...]
-    norm_f: object
+    norm_f: NormCache
     hidden: Array  # (b, l, d), after the last norm
     params: LMParams
+
+
+class LMLossCache(NamedTuple):
+    """What `lm_loss_backward` needs."""
+
+    logits: LMCache
+    loss: CrossEntropyCache  # of (b (l-1), v)
 
 
 class MambaLM(NamedTuple):
@@ -103,13 +115,13 @@ def lm_logits(ids, model, states=None):
     ids : int array, shape (b, l)
     model : MambaLM
     states : tuple of MambaState, optional
-        One a layer, where an earlier segment ended.
+        One a layer, where an earlier chunk ended.
 
     Returns
     -------
     logits : array, shape (b, l, v)
     states : tuple of MambaState
-        Pass them to `lm_step`, or to the next segment.
+        Pass them to `lm_step`, or to the next chunk.
     cache : LMCache
 
     Notes
@@ -163,19 +175,19 @@ def lm_loss(ids, model):
     Returns
     -------
     loss : array, shape ()
-    cache : tuple
-        For `lm_loss_backward`.
+    cache : LMLossCache
     """
     logits, _, c_logits = lm_logits(ids[:, :-1], model)
     flat, target = logits.reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1)
     loss, c_loss = softmax_cross_entropy(flat, target)
-    return loss, (c_logits, c_loss, logits.shape)
+    return loss, LMLossCache(c_logits, c_loss)
 
 
 def lm_loss_backward(dloss, cache):
     """Return the gradient of the loss for every weight, Eq. (11.16): an LMParams."""
-    c_logits, c_loss, shape = cache
-    return lm_backward(softmax_cross_entropy_backward(dloss, c_loss).reshape(shape), c_logits)
+    dlogits = softmax_cross_entropy_backward(dloss, cache.loss)
+    rows = cache.logits.hidden.shape[:2]
+    return lm_backward(dlogits.reshape(*rows, -1), cache.logits)
 
 
 def lm_step(ids_t, model, states):

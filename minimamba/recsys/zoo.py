@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minimamba.blocks.init import delta_log_uniform, delta_released
-from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
+from minimamba.blocks.read import read_ends, read_last
+from minimamba.blocks.sequence import flip_valid, flip_window
 from minimamba.errors import InputError
 from minimamba.models.echo import EchoConfig, echo_loss, echo_loss_backward, echo_scores, init_echo
 from minimamba.trees import tree_map
@@ -51,7 +52,7 @@ def build(config, items):
         name="EchoMamba4Rec",
         init=partial(init_echo, config=EchoConfig(items=items, **sizes), init=INIT[config.init]),
         loss=partial(echo_loss, **variants),
-        loss_backward=echo_loss_backward,
+        loss_backward=partial(echo_loss_backward, **variants),
         scores=partial(echo_scores, **variants),
         causal=False,
     )

@@ -1,30 +1,36 @@
 """Cases of the blocks, and of the closed form that they stand on."""
 
+from functools import partial
+
 import numpy as np
 
 from minimamba.blocks.bidirectional import (
     BidirectionalParams,
     bidirectional,
     bidirectional_backward,
-    bidirectional_read,
-    bidirectional_read_backward,
 )
 from minimamba.blocks.echo import (
     EchoBlockParams,
     echo_block,
     echo_block_backward,
-    echo_block_read,
-    echo_block_read_backward,
 )
 from minimamba.blocks.mamba import MambaParams, MambaState, mamba, mamba_backward
-from minimamba.blocks.mamba_last import mamba_last, mamba_last_backward
+from minimamba.blocks.read import (
+    bidirectional_read,
+    bidirectional_read_backward,
+    echo_block_read,
+    echo_block_read_backward,
+    mamba_last,
+    mamba_last_backward,
+    read_ends,
+)
 from minimamba.blocks.residual import (
     dropped_residual_norm,
     dropped_residual_norm_backward,
     residual_norm,
     residual_norm_backward,
 )
-from minimamba.blocks.sequence import flip_valid, read_ends
+from minimamba.blocks.sequence import flip_valid
 from minimamba.ops.conv import ConvParams
 from minimamba.ops.glu import GLUParams
 from minimamba.ops.linear import LinearParams
@@ -142,13 +148,13 @@ CASES = [
     Case(
         "bidirectional_read",
         lambda x, p: bidirectional_read(x, lengths_of(x), p, flip=flip_valid, read=read_ends),
-        bidirectional_read_backward,
+        partial(bidirectional_read_backward, flip=flip_valid, read=read_ends),
         with_width(mixer_params),
     ),
     Case(
         "echo_block",
         lambda x, p: echo_block(x, lengths_of(x), p, flip=flip_valid),
-        echo_block_backward,
+        partial(echo_block_backward, flip=flip_valid),
         with_width(block_params),
     ),
     Case(

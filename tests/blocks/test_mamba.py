@@ -1,11 +1,10 @@
-"""The Mamba block: a sequence, its pieces, its steps and its last position are one."""
+"""The Mamba block: a sequence, its chunks and its steps are one."""
 
 import numpy as np
 import pytest
 
 from minimamba.blocks.init import delta_log_uniform, delta_released, init_mamba
 from minimamba.blocks.mamba import MambaState, mamba, mamba_backward, mamba_step, zero_state
-from minimamba.blocks.mamba_last import GROUP, mamba_last, mamba_last_backward
 from minimamba.ops.elementwise import softplus
 from minimamba.trees import tree_leaves, tree_map
 
@@ -43,7 +42,7 @@ def test_a_sequence_continues_from_its_state(cut):
 
 
 @pytest.mark.parametrize("cut", [1, 2, 5])
-def test_gradients_flow_through_the_state_between_two_segments(cut):
+def test_gradients_flow_through_the_state_between_two_chunks(cut):
     x, p = draw(2)
     y, end, whole = mamba(x, p)
     rng = np.random.default_rng(3)
@@ -63,22 +62,6 @@ def test_it_is_causal():
     moved = x.copy()
     moved[:, 5:] += 1
     assert (mamba(x, p)[0][:, :5] == mamba(moved, p)[0][:, :5]).all()
-
-
-@pytest.mark.parametrize("b", [1, GROUP, GROUP + 1, 3 * GROUP - 1])
-def test_the_last_position_equals_the_full_pass_forward_and_backward(b):
-    x, p = draw(5, b=b, l=7)
-    rows, last = np.arange(b), np.random.default_rng(6).integers(0, 7, b)
-    y, cache = mamba_last(x, last, p)
-    full, _, c_full = mamba(x, p)
-    np.testing.assert_allclose(y, full[rows, last], **CLOSE)
-    dy, scattered = np.random.default_rng(7).normal(size=y.shape), np.zeros_like(full)
-    scattered[rows, last] = dy
-    dx, dp = mamba_last_backward(dy, cache)
-    dx_full, dp_full, _ = mamba_backward(scattered, None, c_full)
-    np.testing.assert_allclose(dx, dx_full, **CLOSE)
-    for (path, one), (_, other) in zip(tree_leaves(dp), tree_leaves(dp_full), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11, err_msg=path)
 
 
 def test_the_zero_state_is_the_state_before_the_first_step():

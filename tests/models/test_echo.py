@@ -6,8 +6,9 @@ import pytest
 from minimamba.blocks.bidirectional import EPS as BRANCH_EPS
 from minimamba.blocks.echo import echo_block, echo_block_backward
 from minimamba.blocks.mamba import mamba
+from minimamba.blocks.read import at, at_backward, read_ends, read_last
 from minimamba.blocks.residual import dropped_residual_norm, residual_norm
-from minimamba.blocks.sequence import at, at_backward, flip_valid, flip_window, read_ends, read_last
+from minimamba.blocks.sequence import flip_valid, flip_window
 from minimamba.models.echo import (
     EPS,
     EchoConfig,
@@ -174,7 +175,7 @@ def test_every_gradient_is_the_derivative(outer, inner, flip, read):
     rows = random_rows(3, [length, 1, 3, length - 1], length)
     _, cache = echo_loss(*rows, params, flip=flip, read=read)
     loss = lambda p: echo_loss(*rows, p, flip=flip, read=read)[0]  # noqa: E731
-    error, path = worst_leaf_error(loss, params, echo_loss_backward(1.0, cache))
+    error, path = worst_leaf_error(loss, params, echo_loss_backward(1.0, cache, flip, read))
     assert error < 1e-10, path
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
+from minimamba.blocks.read import read_ends, read_last
+from minimamba.blocks.sequence import flip_valid, flip_window
 from minimamba.models.echo import EPS, EchoConfig, echo_encode, echo_layers, init_echo
 from minimamba.models.explain import echo_attribution, echo_receptive_field
 from minimamba.ops.embedding import embedding

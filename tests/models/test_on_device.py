@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minimamba.arrays import to_host
-from minimamba.blocks.sequence import flip_valid, flip_window, read_ends, read_last
+from minimamba.blocks.read import read_ends, read_last
+from minimamba.blocks.sequence import flip_valid, flip_window
 from minimamba.models.echo import EchoConfig, echo_loss, echo_loss_backward, echo_scores, init_echo
 from minimamba.models.explain import echo_attribution, echo_receptive_field
 from minimamba.models.mamba_lm import (
@@ -57,8 +58,9 @@ def test_echo_with_its_items_on_either_side(side, flip, read):
     loss, cache = echo_loss(*batch, params, rng=np.random.default_rng(2), **chosen)
     got, on_device_cache = echo_loss(*moved, on_device, rng=np.random.default_rng(2), **chosen)
     close((loss,), (got,))
-    close(echo_loss_backward(1.0, cache), echo_loss_backward(1.0, on_device_cache))
     chosen = dict(flip=flip, read=read)
+    back = partial(echo_loss_backward, 1.0, **chosen)
+    close(back(cache), back(on_device_cache))
     for f, count in ((echo_scores, 2), (echo_attribution, 3)):
         want, got = f(*batch[:count], params, **chosen), f(*moved[:count], on_device, **chosen)
         close((want,), (got,))

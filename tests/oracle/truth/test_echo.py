@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minimamba import oracle
-from minimamba.blocks.sequence import flip_valid, read_ends
+from minimamba.blocks.read import read_ends
+from minimamba.blocks.sequence import flip_valid
 from minimamba.models.echo import EchoConfig, echo_encode, echo_encode_backward, init_echo
 from minimamba.models.interop import echo_from_state_dict, echo_to_state_dict
 from minimamba.oracle.cases.draw import draw
