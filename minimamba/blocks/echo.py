@@ -51,24 +51,7 @@ class EchoBlockCache(NamedTuple):
 def echo_block(x, lengths, p, rate=0.0, rng=None, flip=flip_window):
     """Filter, mix in both directions and gate a sequence, Eq. (11.13).
 
-    Parameters
-    ----------
-    x : array, shape (b, l, d)
-    lengths : int array, shape (b,)
-        Number of items in each right-padded row.
-    p : EchoBlockParams
-    rate, rng : float, numpy.random.Generator or None
-        Dropout; rng None means evaluation.
-    flip : callable
-        `flip_window` (as released) or `flip_valid`.
-
-    Returns
-    -------
-    y : array, shape (b, l, d)
-    cache : EchoBlockCache
-
-    Notes
-    -----
+    Arguments as for `bidirectional`, x and y of shape (b, l, d).
     There is no step: the filter and the anticausal branch need the whole sequence.
     Official: class MambaLayer of the released model of arXiv 2406.02638, (b, l, d) as here, its
     filter (1, f, d, 2); docs/fidelity.md lists where paper and release differ.

@@ -82,10 +82,7 @@ class EchoReadCache(NamedTuple):
 def read_last(lengths):
     """Read both directions at the last item, as the release does, Eq. (11.14).
 
-    Returns
-    -------
-    causal, anticausal : int array, shape (b,)
-        The position at which each direction is read.
+    Two int arrays of shape (b,): where the causal and where the anticausal direction is read.
 
     Examples
     --------
@@ -162,13 +159,7 @@ def mamba_last(x, last, p):
 
 
 def mamba_last_backward(dy, cache):
-    """Pull dy, shape (b, d), back to x and the weights, Eq. (7.12) and Eq. (7.14).
-
-    Returns
-    -------
-    dx : array, shape (b, l, d)
-    dp : MambaParams
-    """
+    """Pull dy, shape (b, d), back to (dx, dp), Eq. (7.12) and Eq. (7.14)."""
     xp = array_namespace(dy)
     dx, dp = xp.zeros_like(cache.x), tree_map(xp.zeros_like, cache.p)
     for c in cache.groups:

@@ -6,13 +6,7 @@ from minimamba.arrays import array_namespace, from_host
 def flip_window(x, lengths):
     """Turn the whole window round, padding included, as the release does, Eq. (11.11).
 
-    It is its own inverse and its own adjoint.
-
-    Parameters
-    ----------
-    x : array, shape (b, l, ...)
-    lengths : int array, shape (b,)
-        Not used: the padding is turned like the items.
+    It is its own inverse and its own adjoint on x (b, l, ...); the lengths are not used.
 
     Examples
     --------
@@ -25,12 +19,7 @@ def flip_window(x, lengths):
 def flip_valid(x, lengths):
     """Turn the first `lengths` steps round and leave the padding in its place, Eq. (11.11).
 
-    It is its own inverse and its own adjoint.
-
-    Parameters
-    ----------
-    x : array, shape (b, l, ...)
-    lengths : int array, shape (b,)
+    It is its own inverse and its own adjoint on x (b, l, ...), lengths (b,).
 
     Examples
     --------

@@ -138,10 +138,6 @@ def echo_encode(item_seq, lengths, params, rate=0.0, rng=None, flip=flip_window,
     row : array, shape (b, d)
     cache : EchoEncodeCache
 
-    Raises
-    ------
-    ValueError
-        If a length leaves the window or an item has no row in the table.
     """
     _check(item_seq, lengths)
     x, c_embedding = embedding(item_seq, params.item_embedding, padding=0)
@@ -165,18 +161,7 @@ def echo_encode_backward(drow, cache, flip=flip_window, read=read_last):
 def echo_layers(x, lengths, layers, rate=0.0, rng=None, flip=flip_window, read=read_last):
     """Run every block, the last one only where it is read, Eq. (11.13): (b, l, d) to (b, d).
 
-    Parameters
-    ----------
-    x : array, shape (b, l, d)
-        Looked-up embeddings after their norm.
-    lengths, rate, rng, flip, read
-        As for `echo_encode`.
-    layers : tuple of EchoBlockParams
-
-    Returns
-    -------
-    row : array, shape (b, d)
-    caches : tuple
+    `x` holds the looked-up embeddings after their norm, `layers` a tuple of EchoBlockParams.
     """
     caches = []
     for layer in layers[:-1]:
@@ -198,17 +183,9 @@ def echo_layers_backward(drow, caches, flip=flip_window, read=read_last):
 
 
 def echo_scores(item_seq, lengths, params, flip=flip_window, read=read_last):
-    """Score every item as the next one, Eq. (11.14): the row times the tied table.
+    """Score every item as the next one, Eq. (11.14): the row times the tied table, (b, v).
 
-    Parameters
-    ----------
-    item_seq, lengths, params, flip, read
-        As for `echo_encode`.
-
-    Returns
-    -------
-    scores : array, shape (b, v)
-        Column 0 is the padding item; whoever ranks leaves it out.
+    Column 0 is the padding item; whoever ranks leaves it out. Arguments as for `echo_encode`.
 
     Examples
     --------
@@ -226,19 +203,8 @@ def echo_loss(
 ):
     """Return the mean cross entropy of the next item, Eq. (11.15), over all v columns.
 
-    As in the release the softmax runs over the padding's column too, though it is never a target.
-
-    Parameters
-    ----------
-    item_seq, lengths, params, rate, rng, flip, read
-        As for `echo_encode`.
-    target : int array, shape (b,)
-        The item that came next.
-
-    Returns
-    -------
-    loss : array, shape ()
-    cache : EchoLossCache
+    `target`, shape (b,), is the item that came next; the rest as for `echo_encode`. As in the
+    release the softmax runs over the padding's column too, though it is never a target.
 
     Examples
     --------

@@ -11,25 +11,10 @@ from minimamba.ops.norm import layer_norm
 def echo_attribution(item_seq, lengths, item, params, flip=flip_window, read=read_last):
     """Say how much each position of the history moves the score of an item: gradient times input.
 
-    Parameters
-    ----------
-    item_seq : int array, shape (b, l)
-    lengths : int array, shape (b,)
-    item : int array, shape (b,)
-        The item whose score is explained, one a row.
-    params : EchoParams
-    flip, read : callable
-        As for `echo_encode`.
-
-    Returns
-    -------
-    attribution : array, shape (b, l)
-        To first order, the part of the score that would vanish with what this position brings in.
-
-    Notes
-    -----
-    Taken behind the norm of the embeddings. Before it, gradient times input is zero for every
-    model, since the norm divides the size of an embedding out.
+    To first order, the part of the score that would vanish with what a position brings in: an
+    array of shape (b, l). `item`, shape (b,), has its score explained; the rest as for
+    `echo_encode`. Taken behind the norm of the embeddings. Before it, gradient times input is zero
+    for every model, since the norm divides the size of an embedding out.
 
     Examples
     --------
@@ -51,14 +36,7 @@ def echo_receptive_field(item_seq, lengths, params, flip=flip_window, read=read_
     mixer, at the position where it is read, with respect to the mixer's input. `total`: of the
     vector that is compared with the items, with respect to the embeddings behind their norm.
 
-    Parameters
-    ----------
-    item_seq, lengths, params, flip, read
-        As for `echo_encode`.
-
-    Returns
-    -------
-    dict of str to array, shape (b, l)
+    Each has shape (b, l); arguments as for `echo_encode`.
 
     Examples
     --------

@@ -166,17 +166,7 @@ def lm_backward(dlogits, cache):
 
 
 def lm_loss(ids, model):
-    """Return the mean cross entropy of every next token, Eq. (11.15), and its cache.
-
-    Parameters
-    ----------
-    ids : int array, shape (b, l), l >= 2
-
-    Returns
-    -------
-    loss : array, shape ()
-    cache : LMLossCache
-    """
+    """Return the mean cross entropy of every next token of ids (b, l >= 2), Eq. (11.15)."""
     logits, _, c_logits = lm_logits(ids[:, :-1], model)
     flat, target = logits.reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1)
     loss, c_loss = softmax_cross_entropy(flat, target)
@@ -193,17 +183,7 @@ def lm_loss_backward(dloss, cache):
 def lm_step(ids_t, model, states):
     """Score the next token after one more: `lm_logits` one step at a time, Eq. (7.15).
 
-    Parameters
-    ----------
-    ids_t : int array, shape (b,)
-    model : MambaLM
-    states : tuple of MambaState
-        From `lm_logits`, `lm_step` or `lm_zero_states`.
-
-    Returns
-    -------
-    logits : array, shape (b, v)
-    states : tuple of MambaState
+    ids_t (b,) and the states of `lm_logits`, `lm_step` or `lm_zero_states` give (b, v) and states.
     """
     params = model.params
     (x, _), ends = embedding(ids_t, params.embeddings), []
