@@ -23,6 +23,8 @@ class ConvCache(NamedTuple):
 def causal_conv1d(x, p, state=None):
     """Convolve every channel with its own k taps, looking only at the past, Eq. (5.7).
 
+    Official: causal_conv1d causal_conv1d_fn(x, weight, bias), layout (b, d, l).
+
     y_t = bias + sum_j weight[:, j] x_{t-k+1+j}, with the state in place of the steps before 0.
 
     Parameters
@@ -102,6 +104,8 @@ def causal_conv1d_backward(dy, dstate, cache):
 
 def causal_conv1d_step(x_t, p, state):
     """Take one step of Eq. (5.7), Eq. (5.9).
+
+    Official: causal_conv1d causal_conv1d_update(x, conv_state, weight, bias), state (b, d, k).
 
     Parameters
     ----------

@@ -17,6 +17,8 @@ class CrossEntropyCache(NamedTuple):
 def softmax_cross_entropy(logits, target):
     """Return the mean over rows of -log softmax(logits)[target], Eq. (11.15).
 
+    Official: torch.nn.functional.cross_entropy(logits, target).
+
     Parameters
     ----------
     logits : array, shape (b, v)

@@ -29,6 +29,8 @@ class NormCache(NamedTuple):
 def layer_norm(x, p, eps=1e-5):
     """Return (x - mean) / sqrt(variance + eps), scaled and shifted, Eq. (11.3).
 
+    Official: torch.nn.functional.layer_norm over the last axis.
+
     Parameters
     ----------
     x : array, shape (..., d)
@@ -74,6 +76,8 @@ def layer_norm_backward(dy, cache):
 
 def rms_norm(x, p, eps=1e-5):
     """Return x / sqrt(mean(x^2) + eps), scaled, Eq. (11.5).
+
+    Official: torch.nn.functional.rms_norm over the last axis.
 
     Parameters
     ----------
