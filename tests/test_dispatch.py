@@ -30,7 +30,7 @@ def test_arrays_of_the_loader_take_one_in_float32_only_and_only_when_enabled():
 
 
 def test_a_cache_goes_back_to_where_it_was_made():
-    made = KernelCache(None, None, None)
+    made = KernelCache(None, None, None, None)
     with using(enabled=False):
         assert dispatch("selective_scan_backward", made) is not None
     with using(loader=Emulator()):
